@@ -1,0 +1,4 @@
+//! Manaflow.
+#[global_allocator]
+static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
+fn main() {}

@@ -1,0 +1,9 @@
+//! Bytes in, columns out: block files, the sources they are made from, and the rules of their chains. Never judges.
+
+#![deny(unsafe_code)]
+
+mod error;
+pub mod model;
+pub mod rules;
+
+pub use error::{Error, Result};

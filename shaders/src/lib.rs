@@ -1,0 +1,1 @@
+//! Manaflow shaders.
