@@ -1,1 +1,5 @@
-//! Manaflow engine.
+//! The three judgements over moves: Solo, Double use, Block.
+
+#![deny(unsafe_code)]
+
+pub mod solo;

@@ -1,0 +1,155 @@
+//! The executor: one EVM, kept over many transactions, with exchangeable befores. revm's own loop and handler.
+
+use super::database::{Befores, Db, Overlay, Refusal};
+use super::effect::Effect;
+use super::environment::Environment;
+use alloy_primitives::{Address, Bytes, TxKind};
+use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidHeader, InvalidTransaction};
+use revm::context::{ContextSetters, JournalTr, TxEnv};
+use revm::handler::{EthFrame, Handler, MainnetContext, MainnetEvm, MainnetHandler, SYSTEM_ADDRESS};
+use revm::{Context, MainBuilder, MainContext};
+
+/// Gas of a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251).
+const SYSTEM_CALL_GAS: u64 = 30_000_000;
+
+/// Why there is no result.
+#[derive(Debug)]
+pub enum Stop {
+    /// The transaction cannot be included.
+    Transaction(InvalidTransaction),
+    /// The header lacks what its fork needs.
+    Header(InvalidHeader),
+    /// A question was not answered.
+    Befores(Refusal),
+    /// The EVM gave up for a reason of its own.
+    Other(String),
+}
+
+impl From<EVMError<Refusal>> for Stop {
+    fn from(e: EVMError<Refusal>) -> Self {
+        match e {
+            EVMError::Transaction(e) => Self::Transaction(e),
+            EVMError::Header(e) => Self::Header(e),
+            EVMError::Database(e) => Self::Befores(e),
+            e => Self::Other(e.to_string()),
+        }
+    }
+}
+
+/// Runs transactions against befores. The seam behind which another executor can stand; revm's own is [`Machine`].
+pub trait Executor {
+    /// Who answers.
+    type Befores: Befores;
+    /// Whoever answers, to be exchanged between transactions.
+    fn befores(&mut self) -> &mut Self::Befores;
+    /// What earlier runs of the same system transaction left.
+    fn database(&mut self) -> &mut Db<Self::Befores>;
+    /// Enters a block.
+    fn set_block(&mut self, environment: &Environment);
+    /// Runs a transaction; its afters go to `effect`, which is empty if there is no result.
+    fn transaction(&mut self, tx: TxEnv, effect: &mut Effect) -> Result<ExecutionResult, Stop>;
+    /// Runs the inclusion checks alone.
+    fn inclusion(&mut self, tx: TxEnv) -> Result<(), Stop>;
+    /// Runs a system call; its afters go to `effect`.
+    fn system_call(&mut self, to: Address, data: Bytes, effect: &mut Effect) -> Result<ExecutionResult, Stop>;
+}
+
+type Evm<B> = MainnetEvm<MainnetContext<Db<B>>>;
+type EvmHandler<B> = MainnetHandler<Evm<B>, EVMError<Refusal>, EthFrame>;
+
+/// revm.
+pub struct Machine<B: Befores> {
+    evm: Evm<B>,
+    clears_empty: bool,
+}
+
+impl<B: Befores> std::fmt::Debug for Machine<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("cfg", &self.evm.ctx.cfg).finish_non_exhaustive()
+    }
+}
+
+fn build<B: Befores>(db: Db<B>, environment: &Environment) -> Evm<B> {
+    Context::mainnet()
+        .with_db(db)
+        .with_block(environment.block.clone())
+        .with_cfg(environment.cfg.clone())
+        .build_mainnet()
+}
+
+impl<B: Befores + Default> Machine<B> {
+    /// A machine in a block.
+    pub fn new(befores: B, environment: &Environment) -> Self {
+        let db = Db { befores, overlay: Overlay::default() };
+        Self { evm: build(db, environment), clears_empty: environment.clears_empty() }
+    }
+
+    /// Ends a run: afters out, journal empty, its memory kept.
+    fn settle<T>(
+        &mut self,
+        result: Result<T, EVMError<Refusal>>,
+        effect: Option<&mut Effect>,
+    ) -> Result<T, Stop> {
+        let journal = &mut self.evm.ctx.journaled_state;
+        let mut state = journal.finalize();
+        if let Some(effect) = effect {
+            match result {
+                Ok(_) => effect.read(&state, self.clears_empty),
+                Err(_) => effect.clear(),
+            }
+        }
+        // The map is worth keeping unless one large transaction has blown it up: clearing costs by capacity.
+        if state.capacity() <= 64 {
+            state.clear();
+            journal.inner.state = state;
+        }
+        result.map_err(Stop::from)
+    }
+}
+
+impl<B: Befores + Default> Executor for Machine<B> {
+    type Befores = B;
+
+    fn befores(&mut self) -> &mut B {
+        &mut self.evm.ctx.journaled_state.database.befores
+    }
+
+    fn database(&mut self) -> &mut Db<B> {
+        &mut self.evm.ctx.journaled_state.database
+    }
+
+    fn set_block(&mut self, environment: &Environment) {
+        self.clears_empty = environment.clears_empty();
+        if self.evm.ctx.cfg == environment.cfg {
+            self.evm.ctx.set_block(environment.block.clone());
+            return;
+        }
+        // Instructions and gas tables are built for a fork.
+        let db = Db { befores: std::mem::take(self.befores()), overlay: Overlay::default() };
+        self.evm = build(db, environment);
+    }
+
+    fn transaction(&mut self, tx: TxEnv, effect: &mut Effect) -> Result<ExecutionResult, Stop> {
+        self.evm.ctx.set_tx(tx);
+        let result: Result<ExecutionResult<HaltReason>, _> = EvmHandler::<B>::default().run(&mut self.evm);
+        self.settle(result, Some(effect))
+    }
+
+    fn inclusion(&mut self, tx: TxEnv) -> Result<(), Stop> {
+        self.evm.ctx.set_tx(tx);
+        let result = EvmHandler::<B>::default().validate(&mut self.evm).map(|_| ());
+        self.settle(result, None)
+    }
+
+    fn system_call(&mut self, to: Address, data: Bytes, effect: &mut Effect) -> Result<ExecutionResult, Stop> {
+        self.evm.ctx.set_tx(TxEnv {
+            caller: SYSTEM_ADDRESS,
+            kind: TxKind::Call(to),
+            data,
+            gas_limit: SYSTEM_CALL_GAS,
+            ..Default::default()
+        });
+        let result = EvmHandler::<B>::default().run_system_call(&mut self.evm);
+        self.settle(result, Some(effect))
+    }
+}
