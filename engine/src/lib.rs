@@ -1,1 +1,5 @@
-//! Manaflow engine.
+//! The three judgements over columns of moves: Solo, Double use, Block.
+
+#![deny(unsafe_code)]
+
+pub mod reason;
