@@ -1,5 +1,6 @@
-//! The three judgements over moves: Solo, Double use, Block.
+//! The three judgements over columns of moves: Solo, Double use, Block.
 
 #![deny(unsafe_code)]
 
+pub mod reason;
 pub mod solo;
