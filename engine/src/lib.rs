@@ -4,3 +4,4 @@
 
 pub mod reason;
 pub mod solo;
+pub mod state_root;

@@ -47,6 +47,7 @@ pub trait Befores {
 pub struct Overlay {
     accounts: HashMap<Address, (AccountAfter, bool)>,
     slots: HashMap<(Address, U256), U256>,
+    created: Vec<Address>,
     codes: HashMap<B256, Bytecode>,
 }
 
@@ -64,6 +65,7 @@ impl Overlay {
         for &(addr, slot, word) in &effect.slots {
             self.slots.insert((addr, slot), word);
         }
+        self.created.extend_from_slice(&effect.created);
         for (hash, code) in &effect.codes {
             self.codes.insert(*hash, code.clone());
         }
@@ -74,6 +76,7 @@ impl Overlay {
         effect.clear();
         effect.accounts.extend(self.accounts.drain().map(|(addr, (after, _))| (addr, after)));
         effect.slots.extend(self.slots.drain().map(|((addr, slot), word)| (addr, slot, word)));
+        effect.created.append(&mut self.created);
         effect.codes.extend(self.codes.drain());
     }
 }

@@ -39,6 +39,8 @@ pub struct Effect {
     pub accounts: Vec<(Address, AccountAfter)>,
     /// Storage words changed, each once, in no order; of no account that the run destroyed.
     pub slots: Vec<(Address, U256, U256)>,
+    /// Accounts that the run made and that are there after it: their storage was known to be empty.
+    pub created: Vec<Address>,
     /// Code that the run put on accounts, not empty.
     pub codes: Vec<(B256, Bytecode)>,
 }
@@ -48,6 +50,7 @@ impl Effect {
     pub fn clear(&mut self) {
         self.accounts.clear();
         self.slots.clear();
+        self.created.clear();
         self.codes.clear();
     }
 
@@ -69,6 +72,9 @@ impl Effect {
                 continue;
             }
             self.accounts.push((addr, AccountAfter::of(info)));
+            if account.is_created() {
+                self.created.push(addr);
+            }
             if let Some(code) = &info.code
                 && info.code_hash != KECCAK256_EMPTY
                 && (account.is_created() || code.is_eip7702())

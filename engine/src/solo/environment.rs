@@ -2,7 +2,8 @@
 //!
 //! Fork rules are taken at the header's own number and time; merged means header difficulty 0 (protocol section 2).
 
-use alloy_consensus::{Header, Transaction, TxEnvelope};
+use super::transaction::Envelope;
+use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip4844::fake_exponential;
 use alloy_eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE;
 use alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA;
@@ -89,7 +90,7 @@ impl Environment {
 }
 
 /// The transaction as the EVM sees it. Authorities are taken as declared; signatures are another check.
-pub fn transaction_environment(tx: &TxEnvelope, sender: Address, authorities: &[Option<Address>]) -> TxEnv {
+pub fn transaction_environment(tx: &Envelope, sender: Address, authorities: &[Option<Address>]) -> TxEnv {
     let mut env = TxEnv::from_recovered_tx(tx, sender);
     if let Some(list) = tx.authorization_list() {
         let declared = authorities.iter().copied().chain(std::iter::repeat(None));

@@ -4,3 +4,8 @@ pub mod database;
 pub mod effect;
 pub mod environment;
 pub mod machine;
+pub mod record;
+pub mod signature;
+pub mod state;
+pub mod system;
+pub mod transaction;
