@@ -1,6 +1,9 @@
 //! The judgement Solo: one transaction, nothing else at hand but its own moves, the code table and its block's header.
 
+pub mod check;
+pub mod code;
 pub mod database;
+pub mod declared;
 pub mod effect;
 pub mod environment;
 pub mod machine;

@@ -437,7 +437,7 @@ fn generation_before(m: &Move) -> u32 {
 pub(super) fn account_after(prev: AccountValue, after: Option<AccountAfter>) -> AccountValue {
     match after {
         None => prev,
-        Some(AccountAfter::Absent) => AccountValue::absent(prev.generation + u32::from(prev.present)),
+        Some(AccountAfter::Absent) => AccountValue::absent(prev.generation.saturating_add(u32::from(prev.present))),
         Some(AccountAfter::Present { nonce, balance, code_hash }) => {
             AccountValue { present: true, nonce, balance, code_hash, generation: prev.generation }
         }

@@ -1,0 +1,108 @@
+//! A transaction's own moves as its whole database: what they do not declare cannot be asked for.
+
+use super::code::CodeTable;
+use super::database::{Befores, Refusal};
+use alloy_primitives::{Address, B256, U256};
+use manaflow_loader::model::{Cell, Mark, Move, Value};
+use revm::state::{AccountInfo, Bytecode};
+use std::sync::Arc;
+
+/// The befores that a transaction declares, and which of them were asked for.
+#[derive(Debug, Default)]
+pub struct Declared {
+    moves: Vec<Move>,
+    asked: Vec<bool>,
+    /// End of the `a` moves, which come first.
+    accounts: usize,
+    codes: Option<Arc<CodeTable>>,
+}
+
+impl Declared {
+    /// Enters a block file.
+    pub fn set_codes(&mut self, codes: Arc<CodeTable>) {
+        self.codes = Some(codes);
+    }
+
+    /// The moves' memory, to be filled with the next transaction's; [`Declared::start`] must follow.
+    pub fn moves_mut(&mut self) -> &mut Vec<Move> {
+        &mut self.moves
+    }
+
+    /// Begins a transaction whose moves, strictly ascending by cell, have been filled in.
+    pub fn start(&mut self) {
+        self.asked.clear();
+        self.asked.resize(self.moves.len(), false);
+        self.accounts = self.moves.partition_point(|m| m.cell.mark == Mark::Account);
+    }
+
+    /// The moves.
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
+    /// Which moves were asked for.
+    pub fn asked(&self) -> &[bool] {
+        &self.asked
+    }
+
+    /// Place of the account's move.
+    pub fn find_account(&self, addr: Address) -> Option<usize> {
+        self.moves[..self.accounts].binary_search_by(|m| m.cell.addr.cmp(&addr)).ok()
+    }
+
+    /// Place of the storage word's move, in the account's generation before.
+    pub fn find_storage(&self, addr: Address, slot: U256) -> Result<usize, Cell> {
+        let generation = match self.find_account(addr).map(|i| self.moves[i].prev) {
+            Some(Value::Account(value)) => value.generation,
+            _ => 0,
+        };
+        self.find(Cell::storage(addr, generation, slot))
+    }
+
+    /// Place of a cell that is no account.
+    pub fn find(&self, cell: Cell) -> Result<usize, Cell> {
+        let found = self.moves[self.accounts..].binary_search_by(|m| m.cell.cmp(&cell));
+        found.map(|i| i + self.accounts).map_err(|_| cell)
+    }
+
+    fn word(&mut self, place: Result<usize, Cell>) -> Result<U256, Refusal> {
+        let i = place.map_err(Refusal::Undeclared)?;
+        self.asked[i] = true;
+        match self.moves[i].prev {
+            Value::Word(word) => Ok(word),
+            Value::Account(_) => Err(Refusal::Malformed(format!("{} holds an account", self.moves[i].cell))),
+        }
+    }
+}
+
+impl Befores for Declared {
+    fn account(&mut self, addr: Address) -> Result<Option<AccountInfo>, Refusal> {
+        let i = self.find_account(addr).ok_or(Refusal::Undeclared(Cell::account(addr)))?;
+        self.asked[i] = true;
+        match &self.moves[i].prev {
+            Value::Account(value) if value.present => Ok(Some(AccountInfo {
+                nonce: value.nonce,
+                balance: value.balance,
+                code_hash: value.code_hash,
+                code: self.codes.as_ref().and_then(|codes| codes.get(&value.code_hash)),
+                ..Default::default()
+            })),
+            Value::Account(_) => Ok(None),
+            Value::Word(_) => Err(Refusal::Malformed(format!("{} holds a word", self.moves[i].cell))),
+        }
+    }
+
+    fn storage(&mut self, addr: Address, slot: U256) -> Result<U256, Refusal> {
+        let place = self.find_storage(addr, slot);
+        self.word(place)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Refusal> {
+        let place = self.find(Cell::block_hash(number));
+        self.word(place).map(B256::from)
+    }
+
+    fn code(&mut self, hash: B256) -> Result<Bytecode, Refusal> {
+        self.codes.as_ref().and_then(|codes| codes.get(&hash)).ok_or(Refusal::CodeMissing(hash))
+    }
+}
