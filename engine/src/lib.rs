@@ -3,5 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod reason;
+pub mod report;
 pub mod solo;
 pub mod state_root;
