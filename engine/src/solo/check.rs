@@ -1,10 +1,13 @@
 //! Checking: a transaction is executed from its own moves, and what comes out is held against what it declares.
+//!
+//! In faults of execution, `got` is what the execution gave and `expected` what the transaction declares.
 
 use super::declared::Declared;
 use super::effect::Effect;
 use super::environment::transaction_environment;
 use super::database::Refusal;
 use super::machine::{Executor, Machine, Stop};
+use super::meter::{METERED_ABOVE, spent_bound};
 use super::record::{account_after, outcome};
 use super::system::{self, SystemBlock};
 use super::transaction::Envelope;
@@ -87,9 +90,8 @@ impl Checker {
             self.effect.clear();
             match self.machine.inclusion(env) {
                 Ok(()) => {
-                    let got = "none";
-                    let expected = "the transaction can be included";
-                    faults.push(Fault::new(claim.location, Check::Execution, Reason::MissingOutcome, got, expected));
+                    let reason = Reason::MissingOutcome;
+                    faults.push(Fault::new(claim.location, Check::Execution, reason, "can be included", "no outcome"));
                 }
                 Err(stop) => {
                     if !stopped(stop, claim.location, faults)? {
@@ -100,9 +102,23 @@ impl Checker {
             self.compare(claim.location, false, faults);
             return Ok(());
         };
-        match self.machine.transaction(env, &mut self.effect) {
+        let fork = block.environment.fork;
+        let result = if env.gas_limit > METERED_ABOVE {
+            let bound = spent_bound(declared.gas_used, fork);
+            let result = self.machine.metered(env, bound, &mut self.effect);
+            if let Ok(None) = result {
+                // What the run would have touched and left is not known: this is the one fault.
+                let got = format!("more than {}", declared.gas_used);
+                let reason = Reason::WrongGasUsed;
+                faults.push(Fault::new(claim.location, Check::Execution, reason, got, declared.gas_used));
+                return Ok(());
+            }
+            result.map(|result| result.expect("the other case has returned"))
+        } else {
+            self.machine.transaction(env, &mut self.effect)
+        };
+        match result {
             Ok(result) => {
-                let fork = block.environment.fork;
                 compare_outcome(declared, &outcome(result, fork, None), fork, claim.location, faults);
             }
             Err(stop) => {
@@ -163,7 +179,7 @@ impl Checker {
                     faults.push(fault);
                 }
                 if claim.requests != requests.outputs {
-                    let (got, expected) = (say_requests(claim.requests), say_requests(&requests.outputs));
+                    let (got, expected) = (say_requests(&requests.outputs), say_requests(claim.requests));
                     faults.push(Fault::new(claim.location, Check::Execution, Reason::WrongRequests, got, expected));
                 }
                 self.compare(claim.location, true, faults);
@@ -267,7 +283,7 @@ impl Checker {
         self.expected.clear();
         self.expected.extend(moves.iter().zip(declared.asked()).map(|(m, asked)| (m.prev, *asked)));
         let mut undeclared = |cell: Cell| {
-            let fault = Fault::new(location, Check::Execution, Reason::UndeclaredCell, "no move", cell);
+            let fault = Fault::new(location, Check::Execution, Reason::UndeclaredCell, "touched", "no move");
             faults.push(Fault { cell: Some(cell), ..fault });
         };
         for &(addr, after) in &self.effect.accounts {
@@ -313,9 +329,9 @@ impl Checker {
                 faults.push(fault.at_move(i as u32, m.cell));
             };
             if !known {
-                fault(Reason::UnusedMove, say_mode(m.mode), "no move: execution does not touch the cell".into());
+                fault(Reason::UnusedMove, "not touched".into(), say_mode(m.mode));
             } else if m.next != *after {
-                fault(Reason::WrongAfter, say(&m.next), say(after));
+                fault(Reason::WrongAfter, say(after), say(&m.next));
             }
         }
         // Nobody asked for these befores: the account was made here, so its storage is known to be empty.
@@ -345,7 +361,7 @@ fn stopped(stop: Stop, location: Location, faults: &mut Vec<Fault>) -> Result<bo
             return Ok(true);
         }
         Stop::Befores(Refusal::Undeclared(cell)) => {
-            let fault = Fault::new(location, Check::Execution, Reason::UndeclaredCell, "no move", cell);
+            let fault = Fault::new(location, Check::Execution, Reason::UndeclaredCell, "touched", "no move");
             faults.push(Fault { cell: Some(cell), ..fault });
         }
         Stop::Befores(Refusal::CodeMissing(hash)) => return Err(CannotJudge::CodeMissing { location, hash }),
@@ -361,10 +377,10 @@ fn compare_outcome(declared: &Outcome, got: &Outcome, fork: Fork, location: Loca
     };
     // Before Byzantium the receipt holds a state root, which no transaction can see; its form is Block's to judge.
     if fork >= Fork::Byzantium && declared.status != got.status {
-        fault(Reason::WrongStatus, say_status(declared.status), say_status(got.status));
+        fault(Reason::WrongStatus, say_status(got.status), say_status(declared.status));
     }
     if declared.gas_used != got.gas_used {
-        fault(Reason::WrongGasUsed, declared.gas_used.to_string(), got.gas_used.to_string());
+        fault(Reason::WrongGasUsed, got.gas_used.to_string(), declared.gas_used.to_string());
     }
     if declared.logs != got.logs {
         let first = declared.logs.iter().zip(&got.logs).position(|(a, b)| a != b);
@@ -373,7 +389,7 @@ fn compare_outcome(declared: &Outcome, got: &Outcome, fork: Fork, location: Loca
             Some(log) => format!("{} logs, number {first} {log:?}", logs.len()),
             None => format!("{} logs", logs.len()),
         };
-        fault(Reason::WrongLogs, say(&declared.logs), say(&got.logs));
+        fault(Reason::WrongLogs, say(&got.logs), say(&declared.logs));
     }
 }
 

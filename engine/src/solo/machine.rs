@@ -3,10 +3,12 @@
 use super::database::{Befores, Db, Overlay, Refusal};
 use super::effect::Effect;
 use super::environment::Environment;
+use super::meter::Meter;
 use alloy_primitives::{Address, Bytes, TxKind};
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidHeader, InvalidTransaction};
 use revm::context::{ContextSetters, JournalTr, TxEnv};
 use revm::handler::{EthFrame, Handler, MainnetContext, MainnetEvm, MainnetHandler, SYSTEM_ADDRESS};
+use revm::inspector::InspectorHandler;
 use revm::{Context, MainBuilder, MainContext};
 
 /// Gas of a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251).
@@ -48,13 +50,15 @@ pub trait Executor {
     fn set_block(&mut self, environment: &Environment);
     /// Runs a transaction; its afters go to `effect`, which is empty if there is no result.
     fn transaction(&mut self, tx: TxEnv, effect: &mut Effect) -> Result<ExecutionResult, Stop>;
+    /// Runs a transaction that may spend at most so much gas; `None` if it goes beyond.
+    fn metered(&mut self, tx: TxEnv, bound: u64, effect: &mut Effect) -> Result<Option<ExecutionResult>, Stop>;
     /// Runs the inclusion checks alone.
     fn inclusion(&mut self, tx: TxEnv) -> Result<(), Stop>;
     /// Runs a system call; its afters go to `effect`.
     fn system_call(&mut self, to: Address, data: Bytes, effect: &mut Effect) -> Result<ExecutionResult, Stop>;
 }
 
-type Evm<B> = MainnetEvm<MainnetContext<Db<B>>>;
+type Evm<B> = MainnetEvm<MainnetContext<Db<B>>, Meter>;
 type EvmHandler<B> = MainnetHandler<Evm<B>, EVMError<Refusal>, EthFrame>;
 
 /// revm.
@@ -74,7 +78,7 @@ fn build<B: Befores>(db: Db<B>, environment: &Environment) -> Evm<B> {
         .with_db(db)
         .with_block(environment.block.clone())
         .with_cfg(environment.cfg.clone())
-        .build_mainnet()
+        .build_mainnet_with_inspector(Meter::default())
 }
 
 impl<B: Befores + Default> Machine<B> {
@@ -133,6 +137,15 @@ impl<B: Befores + Default> Executor for Machine<B> {
         self.evm.ctx.set_tx(tx);
         let result: Result<ExecutionResult<HaltReason>, _> = EvmHandler::<B>::default().run(&mut self.evm);
         self.settle(result, Some(effect))
+    }
+
+    fn metered(&mut self, tx: TxEnv, bound: u64, effect: &mut Effect) -> Result<Option<ExecutionResult>, Stop> {
+        self.evm.inspector.start(tx.gas_limit, bound);
+        self.evm.ctx.set_tx(tx);
+        let result: Result<ExecutionResult<HaltReason>, _> = EvmHandler::<B>::default().inspect_run(&mut self.evm);
+        let exceeded = self.evm.inspector.exceeded();
+        let result = self.settle(result, Some(effect))?;
+        Ok((!exceeded).then_some(result))
     }
 
     fn inclusion(&mut self, tx: TxEnv) -> Result<(), Stop> {

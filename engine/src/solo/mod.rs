@@ -7,6 +7,7 @@ pub mod declared;
 pub mod effect;
 pub mod environment;
 pub mod machine;
+pub mod meter;
 pub mod record;
 pub mod signature;
 pub mod state;
