@@ -3,6 +3,8 @@
 #![deny(unsafe_code)]
 
 mod error;
+pub mod file;
+mod map;
 pub mod model;
 pub mod rules;
 

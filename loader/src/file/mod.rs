@@ -1,0 +1,21 @@
+//! The block file (`.mana`): blocks, transactions and moves in columns, used in place, read-only once written.
+//!
+//! `loader/FORMAT.md` is the normative text. `layout` is the bytes, `check` what makes them well-formed, `read` and
+//! `view` the way out, `write` the way in. Nothing here says whether the chain is right.
+
+mod check;
+pub mod layout;
+mod read;
+mod rlp;
+mod spool;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod value;
+mod view;
+mod write;
+
+pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
+pub use read::{BlockFile, SectionSize, Segment};
+pub use view::{BlockView, OmmersView, RowView};
+pub use write::{Summary, Writer};

@@ -1,0 +1,369 @@
+//! Damage and lies: every length, every bit, and columns changed under right checksums. All end in an error that names
+//! its place.
+
+use super::super::layout::*;
+use super::super::{BlockFile, Writer};
+use super::records::*;
+use super::{VERSIONS, write_chain};
+use crate::model::*;
+use crate::{Error, Result};
+use alloy_primitives::U256;
+use std::ops::Range;
+use std::path::Path;
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Opens and looks at everything.
+fn read_all(path: &Path) -> Result<()> {
+    let file = BlockFile::open(path)?;
+    file.verify_all()?;
+    for block in 0..file.block_count() {
+        file.record(block)?;
+    }
+    (0..file.code_count() as u32).try_for_each(|number| file.code(number).map(|_| ()))
+}
+
+fn refusal(path: &Path, bytes: &[u8]) -> Option<String> {
+    std::fs::write(path, bytes).unwrap();
+    match read_all(path) {
+        Ok(()) => None,
+        Err(Error::Malformed { place, reason, .. }) => Some(format!("{place}: {reason}")),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// A small file that has every section, and the folder it is in.
+fn sample_file() -> (TempDir, std::path::PathBuf, Vec<u8>) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    write_chain(&path, &sample()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    (folder, path, bytes)
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let (_folder, path, bytes) = sample_file();
+    for length in 0..bytes.len() {
+        assert!(refusal(&path, &bytes[..length]).is_some(), "cut to {length} of {}", bytes.len());
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    let expected =
+        format!("offset 16: trailing bytes: the file has {} bytes, its header says {}", longer.len(), bytes.len());
+    assert_eq!(refusal(&path, &longer), Some(expected));
+    assert_eq!(refusal(&path, &bytes), None);
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    let (_folder, path, mut bytes) = sample_file();
+    for bit in 0..8 * bytes.len() {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(refusal(&path, &bytes).is_some(), "bit {} of byte {}", bit % 8, bit / 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+/// Every bit of the data area, with checksums made right again: an error or another file, never a panic; padding and
+/// reserved fields are always an error.
+#[test]
+fn every_flipped_bit_under_right_checksums_is_refused_or_read() {
+    let (_folder, path, mut bytes) = sample_file();
+    let layout = Header::parse(&bytes[..HEADER_BYTES], bytes.len() as u64).unwrap().layout;
+    let is_section = |at: usize| layout.sections.iter().any(|section| section.contains(&(at as u64)));
+    let (mut refused, mut read) = (0, 0);
+    for bit in 8 * HEADER_BYTES..8 * bytes.len() {
+        let at = bit / 8;
+        if (layout.page_table.contains(&(at as u64))) || bit % 8 % 3 != 0 {
+            continue;
+        }
+        bytes[at] ^= 1 << (bit % 8);
+        let sealed = reseal(&bytes);
+        match refusal(&path, &sealed) {
+            Some(_) => refused += 1,
+            None => {
+                assert!(is_section(at), "padding at {at}");
+                read += 1;
+            }
+        }
+        bytes[at] ^= 1 << (bit % 8);
+    }
+    assert!(refused > 1000 && read > 1000, "{refused} refused, {read} read");
+}
+
+/// Makes the checksums right: pages, page table, header. Lengths stay as they are.
+fn reseal(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let header: [u8; HEADER_BYTES] = std::array::from_fn(|i| bytes[i]);
+    let layout = Header::parse(&header, bytes.len() as u64).unwrap().layout;
+    let table: Vec<u8> =
+        bytes[layout.data.start as usize..].chunks(PAGE_BYTES).flat_map(|page| xxh3_64(page).to_le_bytes()).collect();
+    out[layout.page_table.start as usize..layout.page_table.end as usize].copy_from_slice(&table);
+    let header = Header { versions: VERSIONS.into(), layout, page_table_checksum: xxh3_64(&table) };
+    out[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    out
+}
+
+/// A file taken apart into sections, to be changed and put together again under right checksums.
+struct Parts(Vec<Vec<u8>>);
+
+impl Parts {
+    fn new(bytes: &[u8]) -> Self {
+        let layout = Header::parse(&bytes[..HEADER_BYTES], bytes.len() as u64).unwrap().layout;
+        let part = |range: &Range<u64>| bytes[range.start as usize..range.end as usize].to_vec();
+        Self(layout.sections.iter().map(part).collect())
+    }
+
+    fn part(&mut self, section: Section) -> &mut Vec<u8> {
+        &mut self.0[section as usize]
+    }
+
+    fn rows(&self, section: Section) -> usize {
+        self.0[section as usize].len() / SECTIONS[section as usize].2 as usize
+    }
+
+    fn row(&mut self, section: Section, row: usize) -> &mut [u8] {
+        let stride = SECTIONS[section as usize].2 as usize;
+        &mut self.0[section as usize][row * stride..(row + 1) * stride]
+    }
+
+    fn set_u32(&mut self, section: Section, row: usize, field: usize, value: u32) {
+        self.row(section, row)[field..field + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let layout = Layout::new(&std::array::from_fn(|i| self.0[i].len() as u64)).unwrap();
+        let mut out = vec![0; layout.data.end as usize];
+        for (range, part) in layout.sections.iter().zip(&self.0) {
+            out[range.start as usize..range.end as usize].copy_from_slice(part);
+        }
+        let header = Header { versions: VERSIONS.into(), layout, page_table_checksum: 0 };
+        out[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        reseal(&out)
+    }
+}
+
+fn lie(change: impl FnOnce(&mut Parts)) -> String {
+    let (_folder, path, bytes) = sample_file();
+    let mut parts = Parts::new(&bytes);
+    assert_eq!(parts.to_bytes(), bytes);
+    change(&mut parts);
+    refusal(&path, &parts.to_bytes()).unwrap_or_else(|| "accepted".into())
+}
+
+#[test]
+fn tables_that_lie_are_refused_with_section_and_row() {
+    use Section as S;
+    let cases: Vec<(&str, Box<dyn FnOnce(&mut Parts)>)> = vec![
+        ("rules: ", Box::new(|p| p.part(S::Rules).push(b' '))),
+        (
+            "section segments, row 1: 1 blocks from 4; expected some from 3",
+            Box::new(|p| p.set_u32(S::Segments, 1, 48, 4)),
+        ),
+        ("section segments, row 0: 0 blocks from 0", Box::new(|p| p.set_u32(S::Segments, 0, 52, 0))),
+        ("section segments, row 0: 9 earlier headers", Box::new(|p| p.set_u32(S::Segments, 0, 60, 9))),
+        ("section segments, row 0: first block 10, origin 11", Box::new(|p| p.set_u32(S::Segments, 0, 8, 11))),
+        ("section segments, row 0: first block", Box::new(|p| p.set_u32(S::Segments, 0, 4, u32::MAX))),
+        ("section segments, row 1: reserved bits", Box::new(|p| p.set_u32(S::Segments, 1, 16, 1))),
+        ("section segments, row 0: reserved bits", Box::new(|p| p.set_u32(S::Segments, 0, 76, 1))),
+        ("section segments, row 0: reserved bits", Box::new(|p| p.set_u32(S::Segments, 0, 64, 2))),
+        ("section segments: the segments have", Box::new(|p| p.set_u32(S::Segments, 2, 52, 2))),
+        ("section segments: the segments have", Box::new(|p| p.part(S::Segments).truncate(160))),
+        ("section earlier-rows, row 1: ends beyond bytes", Box::new(|p| p.set_u32(S::EarlierRows, 1, 4, 3))),
+        ("section earlier-rows, row 0: ends beyond bytes", Box::new(|p| p.set_u32(S::EarlierRows, 0, 0, 1 << 31))),
+        ("section earlier-rows, row 0: ", Box::new(|p| p.set_u32(S::EarlierRows, 0, 0, 1))),
+        ("section earlier-bytes: 1 bytes too many", Box::new(|p| p.part(S::EarlierBytes).push(0))),
+        ("section blocks: 1 rows", Box::new(|p| p.part(S::Blocks).truncate(64))),
+        ("section blocks: 0 rows", Box::new(|p| p.part(S::Blocks).clear())),
+        ("section blocks, row 0: positions are not zero", Box::new(|p| p.set_u32(S::Blocks, 0, 0, 1))),
+        ("section blocks, row 1: positions do not ascend", Box::new(|p| p.set_u32(S::Blocks, 1, 4, 1))),
+        ("section blocks, row 0: 1 transactions", Box::new(|p| p.set_u32(S::Blocks, 1, 40, 1))),
+        ("section blocks, row 0: reserved bits", Box::new(|p| p.set_u32(S::Blocks, 0, 52, 4))),
+        ("section blocks, row 0: reserved bits", Box::new(|p| p.set_u32(S::Blocks, 0, 56, 1))),
+        ("section blocks, row 0: header and ommers have", Box::new(|p| p.set_u32(S::Blocks, 0, 44, 1 << 20))),
+        ("section blocks, row 2: header and ommers have", Box::new(|p| p.set_u32(S::Blocks, 2, 48, 0))),
+        ("section blocks, row 5: not the end of all columns", Box::new(|p| p.set_u32(S::Blocks, 5, 40, 99))),
+        ("section blocks, row 5: not the end of all columns", Box::new(|p| p.set_u32(S::Blocks, 5, 44, 1))),
+        ("section addresses, row 1: not above the row before it", Box::new(|p| p.row(S::Addresses, 1).fill(1))),
+        ("section slots, row 1: not above the row before it", Box::new(|p| p.row(S::Slots, 1).fill(0))),
+        ("section spaces, row 1: not above the row before it", Box::new(|p| p.set_u32(S::Spaces, 1, 4, 0))),
+        ("section spaces, row 1: address 99 of 6", Box::new(|p| p.set_u32(S::Spaces, 1, 0, 99))),
+        ("section account-cells, row 1: not above", Box::new(|p| p.set_u32(S::AccountCells, 1, 0, 0))),
+        ("section account-cells, row 3: address 99 of 6", Box::new(|p| p.set_u32(S::AccountCells, 3, 0, 99))),
+        ("section storage-cells, row 1: not above", Box::new(|p| p.set_u32(S::StorageCells, 0, 0, 9))),
+        ("section storage-cells, row 0: space 0 of 2, slot 9 of 2", Box::new(|p| p.set_u32(S::StorageCells, 0, 4, 9))),
+        ("section storage-cells, row 1: space 9 of 2, slot 0 of 2", Box::new(|p| p.set_u32(S::StorageCells, 1, 0, 9))),
+        ("section hash-cells, row 1: not above", Box::new(|p| p.set_u32(S::HashCells, 0, 0, 10))),
+        ("section foreign: does not begin", Box::new(|p| p.set_u32(S::Foreign, 0, 8, 1))),
+        ("section foreign: does not begin", Box::new(|p| p.part(S::Foreign).truncate(16))),
+        ("section foreign, row 3: not above", Box::new(|p| p.set_u32(S::Foreign, 3, 0, 1))),
+        ("section foreign, row 4: unknown version", Box::new(|p| p.set_u32(S::Foreign, 4, 0, 4))),
+        ("section foreign, row 2: unknown version", Box::new(|p| p.set_u32(S::Foreign, 2, 12, 1 << 8))),
+        ("section code-hashes, row 1: the hash of row 0", Box::new(|p| p.row(S::CodeHashes, 1).fill(1))),
+        (
+            "section code-hashes, row 0: the hash of no code",
+            Box::new(|p| p.row(S::CodeHashes, 0).copy_from_slice(alloy_primitives::KECCAK256_EMPTY.as_slice())),
+        ),
+        ("section code-ends: 1 rows, expected 2", Box::new(|p| p.part(S::CodeEnds).truncate(8))),
+        ("section code-ends, row 0: ends at 1, the row before it at 0", Box::new(|p| p.row(S::CodeEnds, 0)[0] = 1)),
+        ("section code-ends: end at 9 of 8 bytes", Box::new(|p| p.row(S::CodeEnds, 1)[0] = 9)),
+        ("section value-anchors, row 0: 1, expected 0", Box::new(|p| p.row(S::ValueAnchors, 0)[0] = 1)),
+        ("section value-lengths: in rows from 0: beyond 49", Box::new(|p| p.row(S::ValueLengths, 0)[0] = 50)),
+        ("section value-lengths: add up to", Box::new(|p| p.part(S::ValueBytes).push(1))),
+        ("section value-anchors: 0 rows, expected 1", Box::new(|p| p.part(S::ValueAnchors).clear())),
+        ("section row-gas: 0 rows, expected 14", Box::new(|p| p.part(S::RowGas).clear())),
+        ("section move-next: 13 rows, expected 16", Box::new(|p| p.part(S::MoveNext).truncate(52))),
+        ("section move-mask: 1 rows, expected 16", Box::new(|p| p.part(S::MoveMask).truncate(4))),
+    ];
+    for (expected, change) in cases {
+        let got = lie(change);
+        assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
+    }
+}
+
+#[test]
+fn blocks_that_lie_are_refused_with_section_and_row() {
+    use Section as S;
+    let cases: Vec<(&str, Box<dyn FnOnce(&mut Parts)>)> = vec![
+        ("block 10, header: ", Box::new(|p| p.part(S::BodyBytes)[0] = 0x80)),
+        ("block 10, ommers: ", Box::new(|p| p.set_u32(S::Blocks, 0, 52, 2))),
+        ("block 10, withdrawals: ", Box::new(|p| p.part(S::BodyBytes)[4 + 64] = 0xc1)),
+        ("section row-moves, row 1: ends before", Box::new(|p| p.set_u32(S::RowMoves, 0, 0, 99))),
+        (
+            "section row-moves, row 3: does not end with its block, at 14",
+            Box::new(|p| p.set_u32(S::RowMoves, 3, 0, 99)),
+        ),
+        ("section row-bytes, row 3: does not end", Box::new(|p| p.set_u32(S::RowBytes, 3, 0, 9))),
+        ("section row-receipts, row 3: does not end", Box::new(|p| p.set_u32(S::RowReceipts, 3, 0, 1 << 30))),
+        ("section row-authorities, row 3: does not end", Box::new(|p| p.set_u32(S::RowAuthorities, 3, 0, 5))),
+        ("section row-senders, row 1: address 6: beyond", Box::new(|p| p.set_u32(S::RowSenders, 1, 0, 6))),
+        ("section row-status, row 1: unknown status 5", Box::new(|p| p.row(S::RowStatus, 1)[0] = 5)),
+        ("section row-status, row 0: a system transaction", Box::new(|p| p.row(S::RowStatus, 0)[0] = 2)),
+        ("section row-status, row 3: a system transaction", Box::new(|p| p.set_u32(S::RowSenders, 3, 0, 1))),
+        ("section row-status, row 0: a system transaction", Box::new(|p| p.set_u32(S::RowBytes, 0, 0, 1))),
+        ("section row-gas, row 0: gas used without outcome", Box::new(|p| p.row(S::RowGas, 0)[0] = 1)),
+        ("section row-receipts, row 0: receipt bytes without", Box::new(|p| p.set_u32(S::RowReceipts, 0, 0, 1))),
+        ("section row-receipts, row 1: no post-state root", Box::new(|p| p.set_u32(S::RowReceipts, 1, 0, 1))),
+        ("section row-receipts, row 1: ", Box::new(|p| p.part(S::ReceiptBytes)[32] = 0xc1)),
+        ("section row-receipts, row 3: ", Box::new(|p| p.set_u32(S::RowReceipts, 2, 0, 33 + 64))),
+        ("section authorities, row 1: address beyond the table", Box::new(|p| p.set_u32(S::Authorities, 1, 0, 6))),
+        ("section move-cells, row 2: cell 8 of 8", Box::new(|p| p.set_u32(S::MoveCells, 2, 0, 8))),
+        ("section move-flags, row 2: reserved bits", Box::new(|p| p.row(S::MoveFlags, 2)[0] = 2)),
+        ("section move-intx, row 2: row 10 is not of", Box::new(|p| p.set_u32(S::MoveIntx, 2, 0, 5 + 10))),
+        ("section move-intx, row 2: row 4294967290 is not of", Box::new(|p| p.set_u32(S::MoveIntx, 2, 0, u32::MAX))),
+        (
+            "section move-intx, row 5: a foreign version for a row of the move's own segment",
+            Box::new(|p| p.set_u32(S::Foreign, 4, 8, 3)),
+        ),
+        ("section move-prev, row 1: value 99 of", Box::new(|p| p.set_u32(S::MovePrev, 1, 0, 99))),
+        ("section move-next, row 1: value 99 of", Box::new(|p| p.set_u32(S::MoveNext, 1, 0, 99))),
+        ("section move-next, row 0: a read has a next", Box::new(|p| p.set_u32(S::MoveNext, 0, 0, 1))),
+        ("section move-prev, row 0: value 0: flags have unknown bits", Box::new(|p| p.part(S::ValueBytes)[0] = 0xff)),
+        (
+            "section move-prev, row 4: value 0: a number has leading zeros",
+            Box::new(|p| p.set_u32(S::MovePrev, 4, 0, 0)),
+        ),
+    ];
+    for (expected, change) in cases {
+        let got = lie(change);
+        assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
+    }
+}
+
+#[test]
+fn base_and_assumed_are_malformed_from_genesis() {
+    // The same move is well-formed in a segment from block 1 on, which a lie then moves to block 0.
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    let mut block = empty_block();
+    block.transactions[0].moves = vec![read(Cell::account(addr(1)), Version::Assumed, account(0, None, 0))];
+    let chain = Chain { segments: vec![(segment(1, 0), vec![block])], codes: Vec::new() };
+    write_chain(&path, &chain).unwrap();
+    let mut parts = Parts::new(&std::fs::read(&path).unwrap());
+    parts.set_u32(Section::Segments, 0, 0, 0);
+    let expected = "section move-intx, row 0: base or assumed in a segment from genesis";
+    assert_eq!(refusal(&path, &parts.to_bytes()).as_deref(), Some(expected));
+}
+
+/// Puts a changed header under a right checksum.
+fn header_lie(change: impl FnOnce(&mut [u8])) -> String {
+    let (_folder, path, mut bytes) = sample_file();
+    change(&mut bytes);
+    let mut header: [u8; HEADER_BYTES] = std::array::from_fn(|i| bytes[i]);
+    seal(&mut header);
+    bytes[..HEADER_BYTES].copy_from_slice(&header);
+    refusal(&path, &bytes).unwrap_or_else(|| "accepted".into())
+}
+
+#[test]
+fn headers_that_lie_are_refused() {
+    let entry = |section: Section| 160 + 24 * section as usize;
+    let put = |bytes: &mut [u8], at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    let cells = entry(Section::MoveCells);
+    let cases = [
+        (header_lie(|b| b[0] = b'M'), "offset 0: not a block file"),
+        (header_lie(|b| b[12] = 2), "offset 12: protocol version 2, this program reads 1"),
+        (header_lie(|b| put(b, 16, 1)), "offset 16: trailing bytes"),
+        (header_lie(|b| put(b, 16, u64::MAX)), "offset 16: truncated"),
+        (header_lie(|b| b[24] = 40), "offset 24: 40 sections, expected 39"),
+        (header_lie(|b| b[28] = 129), "offset 28: versions are not"),
+        (header_lie(|b| b[32] = 7), "offset 28: versions are not"),
+        (header_lie(|b| b[159] = 1), "header: reserved bytes are not zero"),
+        (header_lie(|b| b[HEADER_BYTES - 9] = 1), "header: reserved bytes are not zero"),
+        (header_lie(|b| b[cells] = 30), "section move-cells: id 30, stride 4; expected 29, 4"),
+        (header_lie(|b| b[cells + 4] = 8), "section move-cells: id 29, stride 8; expected 29, 4"),
+        (header_lie(|b| put(b, cells + 8, 64)), "section move-cells: offset 64, expected"),
+        (header_lie(|b| put(b, cells + 16, u64::MAX)), "section move-cells: 18446744073709551615 bytes, more than"),
+        (header_lie(|b| put(b, cells + 16, 65)), "section move-cells: 65 bytes, not a multiple of 4"),
+        (header_lie(|b| put(b, cells + 16, 256)), "section table: the lengths do not add up"),
+        (header_lie(|b| put(b, entry(Section::MoveLast) + 16, 8)), "section move-last: reserved, but not empty"),
+        (header_lie(|b| b[160 + 24 * SECTION_COUNT] ^= 1), "page table: checksum differs"),
+    ];
+    for (got, expected) in cases {
+        assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused_before_anything_else_is_believed() {
+    let (_folder, path, bytes) = sample_file();
+    for length in [12, 13, HEADER_BYTES, bytes.len()] {
+        let mut bytes = bytes[..length].to_vec();
+        bytes[8] = 2;
+        let expected = "offset 8: format version 2, this program reads 1";
+        assert_eq!(refusal(&path, &bytes).as_deref(), Some(expected), "{length} bytes, checksum wrong");
+    }
+}
+
+#[test]
+fn opening_a_range_verifies_its_pages_only() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    let mut writer = Writer::create(&path, &rules(), VERSIONS).unwrap();
+    writer.begin_segment(&segment(1, 1)).unwrap();
+    let mut block = empty_block();
+    let transaction = TransactionRecord { bytes: vec![7; 3 * PAGE_BYTES].into(), ..TransactionRecord::default() };
+    block.transactions.insert(1, transaction);
+    block.transactions[0].moves = vec![write(
+        Cell::account(addr(1)),
+        Version::Virgin,
+        account(1, None, 0),
+        Value::Account(AccountValue { balance: U256::MAX, present: true, ..AccountValue::ABSENT }),
+    )];
+    for _ in 0..3 {
+        writer.push(&block).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let layout = Header::parse(&bytes[..HEADER_BYTES], bytes.len() as u64).unwrap().layout;
+    let heap = layout.sections[Section::TransactionBytes as usize].clone();
+    bytes[heap.start as usize + 4 * PAGE_BYTES + PAGE_BYTES / 2] ^= 1; // in the middle of block 1
+    std::fs::write(&path, &bytes).unwrap();
+    let file = BlockFile::open(&path).unwrap();
+    file.verify_blocks(0..1).unwrap();
+    file.verify_blocks(2..3).unwrap();
+    let error = file.verify_blocks(0..3).unwrap_err().to_string();
+    assert!(error.contains("checksum differs"), "{error}");
+    assert!(file.block(1).is_err());
+    assert_eq!(file.record(2).unwrap(), block);
+}
