@@ -5,5 +5,6 @@
 mod error;
 pub mod model;
 pub mod rules;
+pub mod source;
 
 pub use error::{Error, Result};
