@@ -7,5 +7,6 @@ pub mod file;
 mod map;
 pub mod model;
 pub mod rules;
+pub mod source;
 
 pub use error::{Error, Result};

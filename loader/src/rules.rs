@@ -2,7 +2,11 @@
 //!
 //! Rules are part of what a block file claims. They are kept as canonical JSON (fields in the order of the structs here, no
 //! spaces); `digest` is the Keccak-256 of those bytes.
+//! Built-in chains are in `rules/builtin.rs`; what is taken from a go-ethereum genesis file, in `rules/config.rs`.
 //! Source: EIPs 606, 779, 608, 607, 609, 1013, 1716, 1679, 2387, 2070, 1559, 4345, 5133, 3675, 4895, 4844, 7600, 7607, 7840, 7892.
+
+mod builtin;
+mod config;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};

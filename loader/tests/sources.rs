@@ -1,0 +1,258 @@
+//! All sources of the test data are read whole, and their counts, hashes and roots are those that the data set states.
+//!
+//! Oracle: alloy's transaction decoding and trie for transactions roots, ommers and withdrawals roots; the counts in the data set's
+//! README, which were taken by other programs.
+
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{B256, U256, keccak256};
+use alloy_rlp::Decodable;
+use alloy_trie::root::ordered_trie_root_encoded;
+use manaflow_datasets::data_for;
+use manaflow_loader::model::Ommers;
+use manaflow_loader::source::{Chain, Options, Recognised, Snapshot, Source, SourceBlock, recognise};
+use std::path::{Path, PathBuf};
+
+fn find(paths: &[PathBuf]) -> Recognised {
+    recognise(paths, &Options::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn chain(path: &Path, genesis: Option<PathBuf>) -> Chain {
+    let options = Options { genesis, rules: None };
+    let found = recognise(&[path.to_path_buf()], &options).unwrap_or_else(|e| panic!("{e}"));
+    match found.sources.as_slice() {
+        [Source::Chain(chain)] => chain.clone(),
+        other => panic!("expected one chain, got {} sources", other.len()),
+    }
+}
+
+fn snapshots(path: PathBuf) -> (Vec<Snapshot>, usize) {
+    let found = find(&[path]);
+    assert_eq!(found.rules.name(), "mainnet");
+    let load = |source: &Source| match source {
+        Source::Snapshot(folder) => folder.load().unwrap_or_else(|e| panic!("{e}")),
+        Source::Chain(_) => panic!("a chain among snapshots"),
+    };
+    (found.sources.iter().map(load).collect(), found.left_out.len())
+}
+
+/// What must hold of every block of the data, whatever its source.
+fn check(block: &SourceBlock) {
+    let number = block.number;
+    assert_eq!(block.number, block.header.number);
+    assert_eq!(keccak256(&block.body.header), block.hash, "block {number}");
+    assert_eq!(block.hash, block.header.hash_slow(), "block {number}");
+    assert_eq!(Header::decode(&mut block.body.header.as_ref()).as_ref(), Ok(&block.header), "block {number}");
+    assert_eq!(ordered_trie_root_encoded(&block.transactions), block.header.transactions_root, "block {number}");
+    for transaction in &block.transactions {
+        let decoded = TxEnvelope::decode_2718_exact(transaction);
+        assert!(decoded.is_ok(), "block {number}: {decoded:?}");
+    }
+    match &block.body.ommers {
+        Ommers::Headers(rlp) => assert_eq!(keccak256(rlp), block.header.ommers_hash, "block {number}"),
+        Ommers::Hashes(hashes) => {
+            assert!(!hashes.is_empty(), "block {number}");
+            assert_ne!(block.header.ommers_hash, EMPTY_OMMER_ROOT_HASH, "block {number}");
+        }
+    }
+    assert_eq!(block.body.withdrawals.is_some(), block.header.withdrawals_root.is_some(), "block {number}");
+    if let Some(rlp) = &block.body.withdrawals {
+        let list: Vec<alloy_eips::eip4895::Withdrawal> = Decodable::decode(&mut rlp.as_ref()).expect("withdrawals");
+        let encoded: Vec<_> = list.iter().map(alloy_rlp::encode).collect();
+        assert_eq!(Some(ordered_trie_root_encoded(&encoded)), block.header.withdrawals_root, "block {number}");
+    }
+}
+
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Counts {
+    blocks: usize,
+    transactions: usize,
+    ommers: usize,
+    withdrawals: usize,
+}
+
+impl Counts {
+    fn add(&mut self, block: &SourceBlock) {
+        self.blocks += 1;
+        self.transactions += block.transactions.len();
+        self.ommers += match &block.body.ommers {
+            Ommers::Headers(rlp) => Vec::<Header>::decode(&mut rlp.as_ref()).expect("headers").len(),
+            Ommers::Hashes(hashes) => hashes.len(),
+        };
+        if let Some(rlp) = &block.body.withdrawals {
+            let list: Vec<alloy_eips::eip4895::Withdrawal> = Decodable::decode(&mut rlp.as_ref()).expect("withdrawals");
+            self.withdrawals += list.len();
+        }
+    }
+}
+
+/// Reads a chain to its end; block 0 is not counted.
+fn read_chain(chain: &Chain) -> (Counts, SourceBlock) {
+    let mut counts = Counts::default();
+    let mut last: Option<SourceBlock> = None;
+    for (position, block) in chain.blocks().enumerate() {
+        let block = block.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(block.number, position as u64);
+        check(&block);
+        match &last {
+            Some(parent) => {
+                assert_eq!(block.header.parent_hash, parent.hash);
+                counts.add(&block);
+            }
+            None => assert_eq!(block.hash, chain.genesis.hash),
+        }
+        last = Some(block);
+    }
+    (counts, last.expect("block 0"))
+}
+
+#[test]
+fn all_chains_are_read() {
+    let Some(data) = data_for("all_chains_are_read") else { return };
+    let mut total = Counts::default();
+    for (name, blocks, transactions, ommers, withdrawals) in [
+        ("hive3000", 3000, 546, 0, 54),
+        ("geth600", 600, 603, 0, 54),
+        ("execapis", 54, 249, 18, 18),
+        ("devp2p3000", 3000, 300, 0, 0),
+        ("hive1024", 1024, 11_264, 0, 0),
+    ] {
+        let (counts, _) = read_chain(&chain(&data.join("chains").join(name), None));
+        assert_eq!((counts.blocks, counts.transactions, counts.ommers), (blocks, transactions, ommers), "{name}");
+        if name != "execapis" {
+            assert_eq!(counts.withdrawals, withdrawals, "{name}");
+        }
+        total.blocks += counts.blocks;
+        total.transactions += counts.transactions;
+    }
+    assert_eq!((total.blocks, total.transactions), (7_678, 12_962));
+}
+
+/// Its file is not named `*.rlp`: a file that is named itself is taken by its first bytes.
+#[test]
+fn the_chain_with_all_blob_forks_is_read() {
+    let Some(data) = data_for("the_chain_with_all_blob_forks_is_read") else { return };
+    let chain = chain(&data.join("traces/besu_geth/chain-data/blocks.bin"), None);
+    assert_eq!(chain.genesis.rules.blobs.iter().map(|b| b.max).collect::<Vec<_>>(), [6, 9, 9, 12, 15, 18, 9, 20]);
+    let (counts, _) = read_chain(&chain);
+    assert_eq!((counts.blocks, counts.transactions), (34, 56));
+}
+
+#[test]
+fn the_first_era_of_mainnet_is_read() {
+    let Some(data) = data_for("the_first_era_of_mainnet_is_read") else { return };
+    let chain = chain(&data.join("era1"), Some(data.join("genesis/mainnet.json")));
+    assert_eq!(chain.genesis.rules.name(), "mainnet");
+    let mut difficulty = U256::ZERO;
+    for block in chain.blocks() {
+        let block = block.unwrap_or_else(|e| panic!("{e}"));
+        difficulty += block.header.difficulty;
+        assert_eq!(block.total_difficulty, Some(difficulty), "block {}", block.number);
+        if block.number > 0 {
+            assert_eq!(block.witness_roots, Some(vec![]));
+        }
+    }
+    assert_eq!(difficulty, U256::from(1_344_623_723_034_024_u64));
+    let (counts, last) = read_chain(&chain);
+    // Block 0 is not counted: 8,192 with it.
+    assert_eq!((counts.blocks, counts.transactions, counts.ommers), (8_191, 0, 1_410));
+    assert!(last.hash.to_string().starts_with("0xa6860fef") && last.hash.to_string().ends_with("5fbed4"));
+}
+
+#[test]
+fn all_mainnet_snapshots_are_read() {
+    let Some(data) = data_for("all_mainnet_snapshots_are_read") else { return };
+    let (snapshots, left_out) = snapshots(data.join("mainnet"));
+    assert_eq!((snapshots.len(), left_out), (60, 33));
+    assert!(snapshots.is_sorted_by_key(|s| s.start.first));
+    let mut counts = Counts::default();
+    let (mut accounts, mut slots) = (0, 0);
+    for snapshot in &snapshots {
+        check(&snapshot.block);
+        counts.add(&snapshot.block);
+        accounts += snapshot.pre_state.len();
+        slots += snapshot.pre_state.values().map(|a| a.storage.len()).sum::<usize>();
+        for account in snapshot.pre_state.values() {
+            let has_code = account.code_hash != alloy_primitives::KECCAK256_EMPTY;
+            assert!(!has_code || snapshot.codes.get(&account.code_hash).is_some());
+        }
+        assert!(snapshot.absent.is_empty() && snapshot.balance_unknown.is_empty());
+        let parent = snapshot.block.number - 1;
+        assert_eq!(snapshot.block_hashes.get(&parent), Some(&snapshot.block.header.parent_hash));
+        assert_eq!((snapshot.start.first, snapshot.start.origin), (snapshot.block.number, snapshot.block.number));
+    }
+    assert_eq!((counts.transactions, accounts, slots), (15_127, 20_668, 30_527));
+    assert_eq!(snapshots[0].codes.len(), 2_798);
+    let by_number = |n: u64| snapshots.iter().find(|s| s.block.number == n).expect("is there");
+    // 4369999 is the parent of 4370000, and its header proves itself by its hash.
+    let earlier = &by_number(4_370_000).start.earlier;
+    assert_eq!(earlier.len(), 1);
+    assert_eq!(keccak256(&earlier[0].header), by_number(4_370_000).block.header.parent_hash);
+    assert_eq!(by_number(46_147).start.earlier.len(), 0);
+    let merge = by_number(15_537_394);
+    let last = by_number(15_537_393);
+    assert_eq!(
+        merge.start.total_difficulty,
+        last.start.total_difficulty.map(|before| before + last.block.header.difficulty)
+    );
+    assert!(merge.start.total_difficulty > Some(U256::from(58_750_000_000_000_000_000_000_u128)));
+}
+
+#[test]
+fn all_witness_snapshots_are_read() {
+    let Some(data) = data_for("all_witness_snapshots_are_read") else { return };
+    let (snapshots, left_out) = snapshots(data.join("witness"));
+    assert_eq!((snapshots.len(), left_out), (12, 0));
+    let mut transactions = 0;
+    for snapshot in &snapshots {
+        check(&snapshot.block);
+        transactions += snapshot.block.transactions.len();
+        let number = snapshot.block.number;
+        let parents = usize::from(number != 24_476_005);
+        assert_eq!(snapshot.start.earlier.len(), parents, "block {number}");
+        for parent in &snapshot.start.earlier {
+            assert_eq!(keccak256(&parent.header), snapshot.block.header.parent_hash);
+        }
+        assert_eq!(snapshot.balance_unknown.len(), if number == 24_476_005 { 14 } else { 0 });
+        assert_eq!(snapshot.start.total_difficulty.is_some(), number < 20_000_000, "block {number}");
+    }
+    assert_eq!(transactions, 476);
+    assert!(snapshots.iter().any(|s| !s.absent.is_empty()));
+    let missing: std::collections::BTreeSet<B256> = snapshots
+        .iter()
+        .flat_map(|s| s.pre_state.values().map(move |a| (s, a.code_hash)))
+        .filter(|(s, hash)| *hash != alloy_primitives::KECCAK256_EMPTY && s.codes.get(hash).is_none())
+        .map(|(_, hash)| hash)
+        .collect();
+    assert_eq!(missing.len(), 2);
+}
+
+/// Both folders hold block 1150000: a place can be taken once only.
+#[test]
+fn two_snapshots_of_one_block_are_refused() {
+    let Some(data) = data_for("two_snapshots_of_one_block_are_refused") else { return };
+    let paths = [data.join("mainnet"), data.join("witness")];
+    let error = recognise(&paths, &Options::default()).expect_err("block 1150000 twice").to_string();
+    assert!(error.contains("block 1150000 is in") && error.contains("1150000/block.json"), "{error}");
+}
+
+#[test]
+fn one_snapshot_folder_finds_codes_above_it() {
+    let Some(data) = data_for("one_snapshot_folder_finds_codes_above_it") else { return };
+    let folder = data.join("mainnet/blocks/19426587");
+    for path in [folder.clone(), folder.join("block.json")] {
+        let found = find(&[path]);
+        let [Source::Snapshot(snapshot)] = found.sources.as_slice() else { panic!("expected one snapshot") };
+        let snapshot = snapshot.load().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(snapshot.codes.len(), 2_798);
+    }
+    // Named twice, taken once.
+    assert_eq!(find(&[folder.clone(), folder]).sources.len(), 1);
+}
+
+#[test]
+fn blocks_without_state_alone_are_nothing_to_import() {
+    let Some(data) = data_for("blocks_without_state_alone_are_nothing_to_import") else { return };
+    let error = recognise(&[data.join("mainnet/blocks_only")], &Options::default()).expect_err("no state").to_string();
+    assert!(error.contains("nothing to import") && error.contains("and 32 more"), "{error}");
+}
