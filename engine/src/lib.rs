@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod block;
 pub mod reason;
 pub mod report;
 pub mod solo;

@@ -173,6 +173,7 @@ reasons! {
     // Block: the header by itself and against its parent.
     WrongNumber "wrong-number" "The header's number is not that of its place."
     WrongGenesisHash "wrong-genesis-hash" "Block 0 is not the one that the rules name."
+    GenesisBody "genesis-body" "Block 0 has transactions, ommers, withdrawals or requests."
     WrongParentHash "wrong-parent-hash" "The parent hash is not the hash of the block before."
     WrongTimestamp "wrong-timestamp" "The timestamp is not above the parent's."
     WrongGasLimit "wrong-gas-limit" "The gas limit is out of bounds, or too far from the parent's."
