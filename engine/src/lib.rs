@@ -1,1 +1,5 @@
 //! Manaflow engine.
+
+#![deny(unsafe_code)]
+
+pub mod double_use;
