@@ -7,3 +7,5 @@ pub mod reason;
 pub mod report;
 pub mod solo;
 pub mod state_root;
+//! Manaflow engine.
+pub mod double_use;

@@ -1,0 +1,198 @@
+//! What the procedures read: the uses of one segment in columns, and the conditions under which they may index by them.
+//!
+//! Cells, rows, versions and values are numbers here. Equal value numbers are equal values; different numbers need not be
+//! different values, so the procedures ask [`Columns::same`] before they call two values different (the cold path).
+
+use alloy_primitives::B256;
+use manaflow_loader::model::{Cell, Location, Value, Version};
+use std::ops::Range;
+
+/// The uses of one segment, in columns of equal length, grouped by row in the order of locations.
+pub trait Columns: Sync {
+    /// First block of the segment, by position; 0 means from genesis.
+    fn first(&self) -> u64;
+    /// Number of blocks.
+    fn blocks(&self) -> u64;
+    /// Block from which the segment's generations count.
+    fn origin(&self) -> u64;
+    /// Parent hash that the first header states: one more demand on the cell h(first - 1), for contradiction only.
+    fn parent_hash(&self) -> Option<B256>;
+
+    /// Number of rows: transactions, system transactions included.
+    fn rows(&self) -> u32;
+    /// Location of a row; strictly ascending by row.
+    fn location(&self, row: u32) -> Location;
+    /// Uses of a row; the ranges of all rows, in order, tile the columns.
+    fn moves_of(&self, row: u32) -> Range<usize>;
+
+    /// Number of cells: cell ids are below it.
+    fn cell_count(&self) -> u32;
+    /// Versions that are no row of this segment, without duplicates.
+    fn foreign(&self) -> &[Version];
+    /// For each use: cell id.
+    fn cells(&self) -> &[u32];
+    /// For each use: version consumed or observed, an index into `foreign`, or `foreign().len()` + row.
+    fn intx(&self) -> &[u32];
+    /// For each use: number of the value before.
+    fn prev(&self) -> &[u32];
+    /// For each use: number of the value after; of a read, any number.
+    fn next(&self) -> &[u32];
+    /// Whether use i is a write.
+    fn is_write(&self, i: usize) -> bool;
+
+    /// The cell behind a number.
+    fn cell(&self, cell: u32) -> Cell;
+    /// The value behind a number, as a value of that cell.
+    fn value(&self, cell: u32, number: u32) -> Value;
+    /// Whether two numbers are the same value.
+    fn same(&self, cell: u32, a: u32, b: u32) -> bool {
+        a == b || self.value(cell, a) == self.value(cell, b)
+    }
+    /// Whether a number is the default of its cell.
+    fn is_default(&self, cell: u32, number: u32) -> bool {
+        self.value(cell, number) == self.cell(cell).default_value()
+    }
+}
+
+/// One use, whole: what `shards` sorts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Use {
+    /// Cell id.
+    pub cell: u32,
+    /// Row.
+    pub row: u32,
+    /// Position in the row.
+    pub place: u32,
+    /// Version, as in [`Columns::intx`].
+    pub intx: u32,
+    /// Value before.
+    pub prev: u32,
+    /// Value after, if `write`.
+    pub next: u32,
+    /// Whether it is a write.
+    pub write: bool,
+}
+
+/// Columns that are no segment's: the file is at fault, not the chain.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct Malformed {
+    /// Column and row.
+    pub place: String,
+    /// What was got and what was expected.
+    pub reason: String,
+}
+
+impl Malformed {
+    pub(super) fn new(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+}
+
+/// The use at index i of a row.
+pub(super) fn use_at<C: Columns>(columns: &C, row: u32, start: usize, i: usize) -> Use {
+    Use {
+        cell: columns.cells()[i],
+        row,
+        place: u32::try_from(i - start).unwrap_or(u32::MAX),
+        intx: columns.intx()[i],
+        prev: columns.prev()[i],
+        next: columns.next()[i],
+        write: columns.is_write(i),
+    }
+}
+
+/// Checks all that the procedures index by, and that versions say what a segment may say.
+pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    check_shape(columns)?;
+    check_foreign(columns)?;
+    for (i, version) in columns.foreign().iter().enumerate() {
+        let place = || format!("foreign version {i}");
+        match version {
+            Version::Base(_) | Version::Assumed if columns.first() == 0 => {
+                return Err(Malformed::new(place(), format!("{version:?} in a segment from genesis")));
+            }
+            Version::Base(f) if *f > columns.first() => {
+                let reason = format!("base({f}) in a segment that begins at {}", columns.first());
+                return Err(Malformed::new(place(), reason));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Checks lengths and bounds of the columns.
+pub(super) fn check_shape<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    let uses = columns.cells().len();
+    for (name, len) in [("intx", columns.intx().len()), ("prev", columns.prev().len()), ("next", columns.next().len())]
+    {
+        if len != uses {
+            return Err(Malformed::new(name, format!("{len} rows, expected {uses}")));
+        }
+    }
+    // One code stays free for "no version" in the procedures' tables.
+    let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
+    if codes >= u64::from(u32::MAX) {
+        return Err(Malformed::new("rows", format!("{codes} versions, expected fewer than {}", u32::MAX)));
+    }
+    for (name, column, bound) in
+        [("cells", columns.cells(), u64::from(columns.cell_count())), ("intx", columns.intx(), codes)]
+    {
+        // The maximum first: it vectorises, and the place is only looked for if there is one.
+        if column.iter().max().is_some_and(|m| u64::from(*m) >= bound)
+            && let Some(i) = column.iter().position(|n| u64::from(*n) >= bound)
+        {
+            return Err(Malformed::new(format!("{name}, row {i}"), format!("{}, expected below {bound}", column[i])));
+        }
+    }
+    let (mut at, end) = (0, columns.first().saturating_add(columns.blocks()));
+    let mut before = None;
+    for row in 0..columns.rows() {
+        let (range, location) = (columns.moves_of(row), columns.location(row));
+        if range.start != at || range.end < at || range.end > uses {
+            let reason = format!("uses {}..{}, expected to begin at {at}, within {uses}", range.start, range.end);
+            return Err(Malformed::new(format!("moves of row {row}"), reason));
+        }
+        let inside = location.block() >= columns.first() && location.block() < end;
+        if !inside || before.is_some_and(|b| location <= b) {
+            let reason = format!("{location}, expected ascending within blocks {}..{end}", columns.first());
+            return Err(Malformed::new(format!("location of row {row}"), reason));
+        }
+        (at, before) = (range.end, Some(location));
+    }
+    if at != uses {
+        return Err(Malformed::new("moves of rows", format!("{at} uses in rows, expected {uses}")));
+    }
+    Ok(())
+}
+
+/// Checks that equal versions have equal codes: the procedures compare codes.
+fn check_foreign<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    let mut order: Vec<usize> = (0..columns.foreign().len()).collect();
+    order.sort_unstable_by_key(|i| columns.foreign()[*i]);
+    for pair in order.windows(2) {
+        if columns.foreign()[pair[0]] == columns.foreign()[pair[1]] {
+            let reason = format!("{:?} is listed twice", columns.foreign()[pair[0]]);
+            return Err(Malformed::new(format!("foreign version {}", pair[0].max(pair[1])), reason));
+        }
+    }
+    for (i, version) in columns.foreign().iter().enumerate() {
+        if let Version::At(location) = version
+            && row_at(columns, *location).is_some()
+        {
+            return Err(Malformed::new(format!("foreign version {i}"), format!("{location} is a row of this segment")));
+        }
+    }
+    Ok(())
+}
+
+/// The row at a location.
+fn row_at<C: Columns>(columns: &C, location: Location) -> Option<u32> {
+    let (mut low, mut high) = (0, columns.rows());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if columns.location(middle) < location { low = middle + 1 } else { high = middle }
+    }
+    (low < columns.rows() && columns.location(low) == location).then_some(low)
+}

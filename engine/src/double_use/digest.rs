@@ -1,0 +1,75 @@
+//! The final state digest: what a segment, and a file, leave behind, in 32 bytes.
+//!
+//! Keccak-256 over the known exits, ascending by cell, 142 bytes each, integers big-endian:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 1 | mark: 0 `a`, 1 `s`, 2 `h` |
+//! | 20 | address (`h`: zeros) |
+//! | 4 | generation (`a`, `h`: zeros) |
+//! | 32 | slot or block number (`a`: zeros) |
+//! | 8 | version: block << 24 \| index |
+//! | 77 | value |
+//!
+//! Value of `a`: present (1 byte, 0 or 1), nonce (8), generation (4), balance (32), code hash (32). Of `s` and `h`: 45 zeros,
+//! then the word (32). A file's digest is Keccak-256 over (first block, last block, digest) of its segments, 8 + 8 + 32 bytes
+//! each, in their order; generations count from the segment's origin.
+
+use super::result::{Exit, SegmentResult};
+use alloy_primitives::{B256, Keccak256};
+use manaflow_loader::model::Value;
+
+/// Bytes of one exit in the digest.
+pub const EXIT_BYTES: usize = 142;
+
+impl SegmentResult {
+    /// Keccak-256 over the known exits.
+    pub fn digest(&self) -> B256 {
+        let mut hasher = Keccak256::new();
+        for e in self.exits.iter().filter(|e| self.is_known(e)) {
+            hasher.update(encode(e));
+        }
+        hasher.finalize()
+    }
+}
+
+/// Digest of a file from (first block, last block, digest) of each of its segments.
+pub fn file_digest(segments: impl IntoIterator<Item = (u64, u64, B256)>) -> B256 {
+    let mut hasher = Keccak256::new();
+    for (first, last, digest) in segments {
+        hasher.update(first.to_be_bytes());
+        hasher.update(last.to_be_bytes());
+        hasher.update(digest);
+    }
+    hasher.finalize()
+}
+
+fn encode(exit: &Exit) -> [u8; EXIT_BYTES] {
+    let mut out = [0; EXIT_BYTES];
+    let mut rest = &mut out[..];
+    let mut put = |bytes: &[u8]| {
+        let (head, tail) = std::mem::take(&mut rest).split_at_mut(bytes.len());
+        head.copy_from_slice(bytes);
+        rest = tail;
+    };
+    put(&[exit.cell.mark as u8]);
+    put(exit.cell.addr.as_slice());
+    put(&exit.cell.generation.to_be_bytes());
+    put(&exit.cell.slot.to_be_bytes::<32>());
+    put(&exit.version.bits().to_be_bytes());
+    match exit.value {
+        Value::Account(a) => {
+            put(&[u8::from(a.present)]);
+            put(&a.nonce.to_be_bytes());
+            put(&a.generation.to_be_bytes());
+            put(&a.balance.to_be_bytes::<32>());
+            put(a.code_hash.as_slice());
+        }
+        Value::Word(word) => {
+            put(&[0; 45]);
+            put(&word.to_be_bytes::<32>());
+        }
+    }
+    debug_assert!(rest.is_empty(), "fields add up to EXIT_BYTES");
+    out
+}

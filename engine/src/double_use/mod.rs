@@ -1,0 +1,34 @@
+//! Double use (judgement D): does every use consume or observe the version that is live at its location?
+//!
+//! The law is section 5 of `PROTOCOL.md`; `model` is that section as a plain program. `forward`, `reverse` and `shards` give
+//! the same [`SegmentResult`] from the columns of one segment, byte for byte; `merge` puts results of adjacent segments
+//! together. Nothing here looks at anything but moves.
+//!
+//! `assumed`, as read here. A use of version `assumed` makes no demand: any version meets it. It is kept as an
+//! [`Assumption`], which no merge removes. Inside the imported segment the chain goes on from what the use declares and is
+//! checked exactly, because another rule would give another verdict for another cut. What is lost is the *exit*: a cell that
+//! was assumed in its segment, and each `a` or `s` cell of an address whose account was, has an unknown exit: it is not in the
+//! digest, and a demand of *another* import (another origin) that meets it becomes an assumption itself. What that
+//! import declares after its own demand stays as declared. An assumed use whose before is not the default is wrong by itself.
+//!
+//! Two uses of one cell in one row break section 3 (Solo reports it); here the later one in the row counts as later.
+
+mod columns;
+mod digest;
+mod findings;
+mod forward;
+mod merge;
+pub mod model;
+mod result;
+mod reverse;
+mod shards;
+#[cfg(test)]
+mod tests;
+
+pub use columns::{Columns, Malformed, Use};
+pub use digest::{EXIT_BYTES, file_digest};
+pub use forward::forward;
+pub use merge::merge;
+pub use result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
+pub use reverse::{Reverse, reverse};
+pub use shards::{shards, shards_of};

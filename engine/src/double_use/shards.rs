@@ -1,0 +1,94 @@
+//! Shards: uses partitioned by cell, each part sorted by (cell, location), neighbours compared. Any order of arrival.
+//!
+//! Cells are known by number only; a part is a range of numbers, so that the parts' results follow each other.
+//! Memory: 28 bytes a use. Parts are judged in parallel, and their number changes no result.
+
+use super::columns::{Columns, Malformed, Use, check, use_at};
+use super::findings::{Alone, Entry, Findings, Judge, exit};
+use super::result::SegmentResult;
+use rayon::prelude::*;
+
+/// Parts a thread: enough to even out cells of very different use.
+const PARTS_PER_THREAD: usize = 8;
+
+/// Judges a segment. Errors: columns that are no segment's.
+pub fn shards<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
+    check(columns)?;
+    Ok(run(columns, uses_of(columns), rayon::current_num_threads() * PARTS_PER_THREAD))
+}
+
+/// Judges a segment whose uses arrive in any order; `columns` gives versions, cells, values and locations only.
+///
+/// Errors: uses whose numbers are out of bounds, or columns that are no segment's.
+pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<SegmentResult<u32, u32>, Malformed> {
+    check(columns)?;
+    let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
+    for (i, u) in uses.iter().enumerate() {
+        if u.cell >= columns.cell_count() || u.row >= columns.rows() || u64::from(u.intx) >= codes {
+            let (cells, rows) = (columns.cell_count(), columns.rows());
+            let reason = format!("{u:?}, expected cell below {cells}, row below {rows}, intx below {codes}");
+            return Err(Malformed::new(format!("use {i}"), reason));
+        }
+    }
+    Ok(run(columns, uses, rayon::current_num_threads() * PARTS_PER_THREAD))
+}
+
+/// All uses of a segment.
+pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
+    let of_row = |row| {
+        let range = columns.moves_of(row);
+        range.clone().map(move |i| use_at(columns, row, range.start, i))
+    };
+    (0..columns.rows()).flat_map(of_row).collect()
+}
+
+pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> SegmentResult<u32, u32> {
+    let judge = Judge::new(columns, columns.first());
+    let parts = parts.max(1);
+    let cells = u64::from(columns.cell_count()).max(1);
+    let mut buckets: Vec<Vec<Use>> = (0..parts).map(|_| Vec::with_capacity(uses.len() / parts)).collect();
+    for u in uses {
+        // Below `parts`, since cell < cells.
+        buckets[(u64::from(u.cell) * parts as u64 / cells) as usize].push(u);
+    }
+    let found: Vec<Findings> = (buckets.into_par_iter())
+        .map(|mut uses| {
+            uses.sort_unstable_by_key(|u| (u64::from(u.cell) << 32 | u64::from(u.row), u.place));
+            let mut findings = Findings::default();
+            for of_cell in uses.chunk_by(|a, b| a.cell == b.cell) {
+                compare(&judge, of_cell, &mut findings);
+            }
+            findings
+        })
+        .collect();
+    let mut findings = Findings::default();
+    found.into_iter().for_each(|f| findings.append(f));
+    findings.finish(&judge)
+}
+
+/// The uses of one cell, in order.
+fn compare<C: Columns>(judge: &Judge<'_, C>, uses: &[Use], findings: &mut Findings) {
+    let mut live: Option<(u32, u32)> = None;
+    for u in uses {
+        match (judge.alone(u), live) {
+            (Alone::Wrong(reason), _) => findings.wrong_by_itself(*u, reason),
+            (Alone::Assumed, _) => findings.assume(u),
+            (Alone::Demand, Some((row, value))) => {
+                if let Some(reason) = judge.against(u, row, value) {
+                    findings.wrong_after(*u, row, value, reason);
+                }
+            }
+            (Alone::Demand, None) => match judge.enter(u) {
+                Entry::Met => {}
+                Entry::Open => findings.open(*u),
+                Entry::Wrong(reason) => findings.wrong_at_entry(*u, reason),
+            },
+        }
+        if u.write {
+            live = Some((u.row, u.next));
+        }
+    }
+    if let (Some((row, value)), Some(u)) = (live, uses.first()) {
+        findings.exits.push(exit(judge.columns, u.cell, row, value));
+    }
+}

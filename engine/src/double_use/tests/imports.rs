@@ -1,0 +1,256 @@
+//! Several imports in one chain: generations that count from different origins, and what one of them assumes.
+
+use super::random::{account, merge_at_random};
+use super::{Random, Uses, judge_all, seed};
+use crate::double_use::model::CellUse;
+use crate::double_use::{Reason, SegmentResult, merge};
+use alloy_primitives::{Address, U256};
+use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
+use std::collections::BTreeMap;
+
+const ADDRESSES: u8 = 3;
+const BLOCKS: u64 = 8;
+const INDICES: u64 = 3;
+
+fn at(block: u64, index: u64) -> Location {
+    Location::new(block, index).expect("small")
+}
+
+fn word(n: u64) -> Value {
+    Value::Word(U256::from(n))
+}
+
+/// A move in absolute generations: (location, cell, prev, next).
+type Step = (Location, Cell, Value, Value);
+
+fn generation_of(value: &Value) -> u32 {
+    match value {
+        Value::Account(a) => a.generation,
+        Value::Word(_) => 0,
+    }
+}
+
+/// A valid chain from block 50 on: accounts die and return, storage goes with them. Block 50 reads every account.
+fn chain(random: &mut Random) -> Vec<Step> {
+    let mut state: BTreeMap<Cell, Value> = BTreeMap::new();
+    let mut steps = Vec::new();
+    for n in 0..ADDRESSES {
+        let cell = Cell::account(Address::repeat_byte(n));
+        state.insert(cell, account(1, random.below(3) as u32));
+        steps.push((at(50, 0), cell, state[&cell], state[&cell]));
+    }
+    for place in 1..BLOCKS * INDICES {
+        let location = at(50 + place / INDICES, place % INDICES);
+        for n in 0..ADDRESSES {
+            if random.below(3) != 0 {
+                continue;
+            }
+            let address = Address::repeat_byte(n);
+            let cell = Cell::account(address);
+            let Value::Account(before) = state[&cell] else { unreachable!("accounts hold accounts") };
+            let after = match (before.present, random.below(4)) {
+                (true, 0) => Value::Account(AccountValue::absent(before.generation + 1)),
+                (true, 1) => state[&cell],
+                _ => account(before.nonce + 1, before.generation),
+            };
+            steps.push((location, cell, state[&cell], after));
+            state.insert(cell, after);
+            if before.present && generation_of(&after) == before.generation {
+                let slot = Cell::storage(address, before.generation, U256::from(random.below(2)));
+                let prev = state.get(&slot).copied().unwrap_or(word(0));
+                let next = word(random.below(3) as u64);
+                steps.push((location, slot, prev, next));
+                state.insert(slot, next);
+            }
+        }
+    }
+    steps
+}
+
+/// What an import with this origin says of blocks from..to: versions and generations as far as it can know them.
+fn import(steps: &[Step], (from, to, origin): (u64, u64, u64)) -> Uses {
+    let mut deaths: BTreeMap<Address, u32> = BTreeMap::new();
+    for (_, cell, _, next) in steps.iter().filter(|s| s.0.block() < origin && s.1.mark == Mark::Account) {
+        deaths.insert(cell.addr, generation_of(next));
+    }
+    for (_, cell, prev, _) in steps.iter().filter(|s| s.1.mark == Mark::Account) {
+        deaths.entry(cell.addr).or_insert(generation_of(prev));
+    }
+    let relative = |cell: &Cell, value: Value| match value {
+        Value::Account(mut a) => {
+            a.generation -= deaths[&cell.addr];
+            Value::Account(a)
+        }
+        word => word,
+    };
+    let mut live: BTreeMap<Cell, Version> = BTreeMap::new();
+    let mut uses = Uses::new();
+    for &(location, cell, prev, next) in steps.iter().filter(|s| (origin..to).contains(&s.0.block())) {
+        let mut named = cell;
+        if cell.mark == Mark::Storage {
+            named.generation -= deaths[&cell.addr];
+        }
+        let is_virgin = cell.mark == Mark::Storage && named.generation > 0;
+        let first = if is_virgin { Version::Virgin } else { Version::Base(origin) };
+        let intx = *live.entry(cell).or_insert(first);
+        let write = prev != next;
+        if location.block() >= from {
+            let (prev, next) = (relative(&cell, prev), relative(&cell, next));
+            uses.entry(named).or_default().push(CellUse { location, write, intx, prev, next });
+        }
+        if write {
+            live.insert(cell, Version::At(location));
+        }
+    }
+    uses
+}
+
+/// Pieces of imports: (from, to, origin), adjacent.
+fn pieces(steps: &[Step], spans: &[(u64, u64, u64)], random: &mut Random) -> Vec<SegmentResult> {
+    spans.iter().map(|span| judge_all(*span, &import(steps, *span), random)).collect()
+}
+
+/// Exits by value: origins differ between imports of the same chain.
+fn exits(s: &SegmentResult) -> Vec<(Cell, Location, Value)> {
+    s.exits.iter().map(|e| (e.cell, e.version, e.value)).collect()
+}
+
+#[test]
+fn generations_of_different_origins_meet() {
+    let mut random = Random(seed(7));
+    let mut deaths_in_two = 0;
+    for round in 0..600 {
+        let steps = chain(&mut random);
+        let end = 50 + BLOCKS;
+        let whole = judge_all((50, end, 50), &import(&steps, (50, end, 50)), &mut random);
+        assert!(whole.is_valid(), "round {round}");
+        // A foreign import in the middle, then the first one again or a third; its origin may lie before its first block.
+        let (i, j) = (51 + random.below(3) as u64, 55 + random.below(3) as u64);
+        let middle = i - random.below(2) as u64;
+        let last = [50, j, j - 1][random.below(3)];
+        let spans = [(50, i, 50), (i, j, middle), (j, end, last)];
+        let parts = pieces(&steps, &spans, &mut random);
+        let died = |p: &SegmentResult| {
+            let demanded = |cell| p.requirements.iter().find(|d| d.cell == cell).map(|d| generation_of(&d.prev));
+            p.exits.iter().filter(|e| demanded(e.cell).is_some_and(|g| g < generation_of(&e.value))).count()
+        };
+        deaths_in_two += usize::from(parts.iter().filter(|p| died(p) > 0).count() >= 2);
+        let [a, b, c] = &parts[..] else { unreachable!("three spans") };
+        let left = merge(&merge(a, b).expect("adjacent"), c).expect("adjacent");
+        let right = merge(a, &merge(b, c).expect("adjacent")).expect("adjacent");
+        assert_eq!(left, right, "round {round}: {spans:?}");
+        assert_eq!((left.culprits.len(), left.contradictions().len()), (0, 0), "round {round}: {spans:?} {left:?}");
+        assert_eq!(exits(&left), exits(&whole), "round {round}: {spans:?}");
+        assert_eq!(left.digest(), whole.digest());
+        assert!(left.later_origins.is_empty(), "block 50 reads all accounts");
+    }
+    assert!(deaths_in_two > 100, "{deaths_in_two}");
+}
+
+#[test]
+fn an_address_that_one_side_does_not_know_keeps_its_origin() {
+    let (address, slot) = (Address::repeat_byte(7), U256::from(1));
+    let account_cell = Cell::account(address);
+    let dies = |block, version, from: u32| {
+        let prev = account(1, from);
+        let next = Value::Account(AccountValue::absent(from + 1));
+        (account_cell, vec![CellUse { location: at(block, 1), write: true, intx: version, prev, next }])
+    };
+    let mut random = Random(8);
+    let x = judge_all((50, 51, 50), &Uses::from([dies(50, Version::Base(50), 0)]), &mut random);
+    let y = judge_all((51, 52, 51), &Uses::new(), &mut random);
+    let back = CellUse {
+        location: at(52, 1),
+        write: true,
+        intx: Version::Base(52),
+        prev: Value::Account(AccountValue::ABSENT),
+        next: account(1, 0),
+    };
+    let write = CellUse { location: at(52, 1), write: true, intx: Version::Base(52), prev: word(0), next: word(9) };
+    let uses = Uses::from([(account_cell, vec![back]), (Cell::storage(address, 0, slot), vec![write])]);
+    let z = judge_all((52, 53, 52), &uses, &mut random);
+    let yz = merge(&y, &z).expect("adjacent");
+    assert_eq!(yz.origin_of(&address), 52);
+    let left = merge(&merge(&x, &y).expect("adjacent"), &z).expect("adjacent");
+    assert_eq!(left, merge(&x, &yz).expect("adjacent"));
+    assert!(left.is_valid());
+    assert_eq!(left.exits[0].value, account(1, 1));
+    assert_eq!(left.exits[1].cell, Cell::storage(address, 1, slot));
+}
+
+#[test]
+fn fewer_deaths_than_the_later_import_saw_is_wrong_before() {
+    let cell = Cell::account(Address::repeat_byte(7));
+    let mut random = Random(9);
+    let write =
+        CellUse { location: at(50, 1), write: true, intx: Version::Base(50), prev: account(1, 0), next: account(2, 0) };
+    let a = judge_all((50, 51, 50), &Uses::from([(cell, vec![write])]), &mut random);
+    // Cut from an import that began at 40 and saw one death since; from 51 it can be no fewer.
+    let read = CellUse {
+        location: at(51, 1),
+        write: false,
+        intx: Version::At(at(50, 1)),
+        prev: account(2, 1),
+        next: account(2, 1),
+    };
+    let b = judge_all((51, 52, 51), &Uses::from([(cell, vec![read])]), &mut random);
+    let merged = merge(&a, &b).expect("adjacent");
+    assert_eq!(merged.culprits.len(), 1);
+    assert_eq!((merged.culprits[0].reason, merged.culprits[0].location), (Reason::WrongBefore, at(51, 1)));
+}
+
+#[test]
+fn a_generation_beyond_its_range_is_an_error() {
+    let cell = Cell::account(Address::repeat_byte(7));
+    let mut random = Random(10);
+    let write = |block, from, to| CellUse {
+        location: at(block, 1),
+        write: true,
+        intx: Version::Base(block),
+        prev: account(1, from),
+        next: account(2, to),
+    };
+    let a = judge_all((50, 51, 50), &Uses::from([(cell, vec![write(50, 0, u32::MAX)])]), &mut random);
+    let b = judge_all((51, 52, 51), &Uses::from([(cell, vec![write(51, 0, 1)])]), &mut random);
+    let error = merge(&a, &b).expect_err("beyond 2^32");
+    assert!(error.to_string().contains("generation"), "{error}");
+}
+
+/// One-block imports, each of which may assume accounts that nothing else in it uses.
+#[test]
+fn what_one_import_assumes_binds_no_other() {
+    let mut random = Random(seed(11));
+    let mut became = 0;
+    for round in 0..600 {
+        let steps = chain(&mut random);
+        let mut parts = Vec::new();
+        for block in 50..50 + BLOCKS {
+            let span = (block, block + 1, block);
+            let mut uses = import(&steps, span);
+            for n in 0..ADDRESSES {
+                let cell = Cell::account(Address::repeat_byte(n));
+                if !random.once_in(4) || block == 50 {
+                    continue;
+                }
+                // What this block did to the address goes unsaid but for a credit: the importer knew nothing of it.
+                uses.retain(|c, _| c.addr != cell.addr);
+                let prev = cell.default_value();
+                let next = account(0, 0);
+                let write = !random.once_in(3);
+                let next = if write { next } else { prev };
+                uses.insert(cell, vec![CellUse { location: at(block, 9), write, intx: Version::Assumed, prev, next }]);
+            }
+            parts.push(judge_all(span, &uses, &mut random));
+        }
+        let whole = merge_at_random(parts.clone(), &mut random);
+        assert_eq!(merge_at_random(parts, &mut random), whole, "round {round}");
+        became += whole.assumed.keys().filter(|x| !x.declared).count();
+        // What is left out is a write that others may have seen: their demands meet something older, or nothing. Only
+        // addresses with nothing left out are free of culprits.
+        for c in &whole.culprits {
+            let account = Cell::account(c.cell.addr);
+            assert!(whole.assumed.keys().any(|x| x.declared && x.cell == account), "round {round}: {c:?}");
+        }
+    }
+    assert!(became > 100, "{became}");
+}

@@ -1,0 +1,56 @@
+//! The procedures against the definition: every short history of one cell, seeded random histories of many, named attacks.
+
+mod attacks;
+mod columns;
+mod histories;
+mod imports;
+mod random;
+
+use columns::{TestColumns, Uses};
+
+/// Seed of random tests; `MANAFLOW_SEED` repeats one.
+fn seed(default: u64) -> u64 {
+    std::env::var("MANAFLOW_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(default)
+}
+
+/// SplitMix64: small, seeded, the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `bound`, which is positive and small.
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// True once in `n`.
+    fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+/// What all procedures say of a segment; panics if one differs from the definition.
+fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::SegmentResult {
+    let expected = super::model::definition(span, uses, |cell| cell.default_value());
+    let columns = TestColumns::new(span, uses, random);
+    let forward = super::forward::run(&columns);
+    assert_eq!(forward.resolve(&columns), expected, "forward: {span:?} {uses:?}");
+    assert_eq!(super::reverse::run(&columns), forward, "reverse: {span:?} {uses:?}");
+    let mut arrived = super::shards::uses_of(&columns);
+    random.shuffle(&mut arrived);
+    let parts = 1 + random.below(3);
+    assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
+    expected
+}

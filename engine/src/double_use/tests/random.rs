@@ -1,0 +1,177 @@
+//! Random histories of one import: many cells, faults of every kind, assumed versions; all procedures, cuts and orders of
+//! merging give one result.
+
+use super::{Random, TestColumns, Uses, judge_all, seed};
+use crate::double_use::model::CellUse;
+use crate::double_use::{SegmentResult, forward, merge, reverse, shards, shards_of};
+use alloy_primitives::{Address, U256};
+use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
+use std::collections::BTreeMap;
+
+const BLOCKS: u64 = 6;
+const INDICES: u64 = 4;
+
+pub fn account(nonce: u64, generation: u32) -> Value {
+    Value::Account(AccountValue { present: true, nonce, generation, ..AccountValue::ABSENT })
+}
+
+/// Cells of a few addresses: accounts, storage of two generations, block hashes.
+fn cells() -> Vec<Cell> {
+    let address = |n: u64| Address::from_word(U256::from(n + 1).into());
+    let accounts = (0..4).map(|n| Cell::account(address(n)));
+    let storage = (0..8).map(|n| Cell::storage(address(n % 2), (n / 4) as u32, U256::from(n / 2 % 2)));
+    accounts.chain(storage).chain((0..2).map(Cell::block_hash)).collect()
+}
+
+fn value(cell: &Cell, random: &mut Random) -> Value {
+    let n = random.below(4) as u64;
+    match (cell.mark, n) {
+        (_, 0) => cell.default_value(),
+        (Mark::Account, n) => account(n, 0),
+        (_, n) => Value::Word(U256::from(n)),
+    }
+}
+
+/// A history in which about one use in `fault` is not what it should be; `assumed`, if it may assume.
+fn history(first: u64, fault: usize, assumed: bool, random: &mut Random) -> Uses {
+    let mut uses = Uses::new();
+    for cell in cells() {
+        let mut live = if first == 0 {
+            (Version::Virgin, cell.default_value())
+        } else if random.once_in(3) {
+            (Version::Virgin, cell.default_value())
+        } else {
+            (Version::Base(first), value(&cell, random))
+        };
+        let mut of_cell = Vec::new();
+        for n in 0..BLOCKS * INDICES {
+            if random.below(4) != 0 {
+                continue;
+            }
+            let location = Location::new(first + n / INDICES, n % INDICES).expect("small");
+            let (mut intx, mut prev) = live;
+            if assumed && random.once_in(40) {
+                (intx, prev) = (Version::Assumed, cell.default_value());
+            }
+            if random.once_in(fault) {
+                prev = value(&cell, random);
+            }
+            if random.once_in(fault) {
+                intx = match random.below(4) {
+                    0 => Version::Virgin,
+                    1 if first > 0 => Version::Base(first - random.below(2) as u64),
+                    _ => {
+                        let block = (first + random.below(BLOCKS as usize + 2) as u64).saturating_sub(1);
+                        Version::At(Location::new(block, random.below(INDICES as usize) as u64).expect("small"))
+                    }
+                };
+            }
+            let next = value(&cell, random);
+            let write = next != prev && !random.once_in(3);
+            of_cell.push(CellUse { location, write, intx, prev, next: if write { next } else { prev } });
+            if write {
+                live = (Version::At(location), next);
+            }
+        }
+        uses.insert(cell, of_cell);
+    }
+    uses
+}
+
+/// The uses in blocks from..to.
+pub fn cut(uses: &Uses, from: u64, to: u64) -> Uses {
+    let inside = |u: &&CellUse<Value>| (from..to).contains(&u.location.block());
+    uses.iter().map(|(cell, uses)| (*cell, uses.iter().filter(inside).cloned().collect())).collect()
+}
+
+/// Merges neighbours in random order until one result is left.
+pub fn merge_at_random(mut pieces: Vec<SegmentResult>, random: &mut Random) -> SegmentResult {
+    while pieces.len() > 1 {
+        let i = random.below(pieces.len() - 1);
+        let right = pieces.remove(i + 1);
+        pieces[i] = merge(&pieces[i], &right).expect("adjacent");
+    }
+    pieces.remove(0)
+}
+
+#[test]
+fn one_import_any_cut_any_order() {
+    let mut random = Random(seed(3));
+    let (mut valid, mut contradictory, mut unknown) = (0, 0, 0);
+    for round in 0..1_500 {
+        let first = if round % 3 == 0 { 0 } else { 50 };
+        let fault = [2, 10, 60, 100_000][round % 4];
+        let uses = history(first, fault, first > 0 && round % 2 == 0, &mut random);
+        let end = first + BLOCKS;
+        let whole = judge_all((first, end, first), &uses, &mut random);
+        valid += usize::from(whole.is_valid());
+        contradictory += usize::from(!whole.contradictions().is_empty());
+        unknown += whole.exits.iter().filter(|e| !whole.is_known(e)).count();
+        for _ in 0..3 {
+            let mut at: Vec<u64> =
+                (0..random.below(5)).map(|_| first + random.below(BLOCKS as usize + 1) as u64).collect();
+            at.extend([first, end]);
+            at.sort_unstable();
+            let pieces =
+                (at.windows(2)).map(|p| judge_all((p[0], p[1], first), &cut(&uses, p[0], p[1]), &mut random)).collect();
+            let merged = merge_at_random(pieces, &mut random);
+            assert_eq!(merged, whole, "round {round}, cuts {at:?}");
+            assert_eq!(merged.digest(), whole.digest());
+            assert_eq!(merged.contradictions(), whole.contradictions());
+        }
+    }
+    assert!(valid > 100 && contradictory > 100 && unknown > 100, "{valid} {contradictory} {unknown}");
+}
+
+#[test]
+fn checked_entries_agree_with_each_other() {
+    let mut random = Random(seed(4));
+    for _ in 0..200 {
+        let mut uses = history(50, 30, true, &mut random);
+        for u in uses.values_mut().flatten() {
+            if matches!(u.intx, Version::Base(f) if f > 50) {
+                u.intx = Version::Base(50);
+            }
+        }
+        let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
+        let mut arrived = crate::double_use::shards::uses_of(&columns);
+        random.shuffle(&mut arrived);
+        let expected = forward(&columns);
+        assert!(expected.is_ok(), "{expected:?}");
+        assert_eq!(reverse(&columns), expected);
+        assert_eq!(shards(&columns), expected);
+        assert_eq!(shards_of(&columns, arrived), expected);
+    }
+}
+
+#[test]
+fn a_cell_twice_in_a_row_is_judged_alike() {
+    let mut random = Random(seed(5));
+    for _ in 0..500 {
+        let mut uses = history(50, 4, true, &mut random);
+        for u in uses.values_mut().flatten() {
+            u.location = Location::new(u.location.block(), u.location.index() / 2).expect("small");
+        }
+        let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
+        let expected = crate::double_use::forward::run(&columns).resolve(&columns);
+        assert_eq!(crate::double_use::reverse::run(&columns).resolve(&columns), expected);
+        let mut arrived = crate::double_use::shards::uses_of(&columns);
+        random.shuffle(&mut arrived);
+        assert_eq!(crate::double_use::shards::run(&columns, arrived, 5).resolve(&columns), expected);
+    }
+}
+
+#[test]
+fn digest_is_of_the_last_values_alone() {
+    let mut random = Random(seed(6));
+    let uses = history(0, 100_000, false, &mut random);
+    let whole = judge_all((0, BLOCKS, 0), &uses, &mut random);
+    assert!(whole.is_valid());
+    let mut other = whole.clone();
+    for e in &mut other.exits {
+        e.version = Location::new(1 << 39, 0).expect("small");
+    }
+    assert_ne!(other.digest(), whole.digest());
+    let values: BTreeMap<_, _> = whole.exits.iter().map(|e| (e.cell, e.value)).collect();
+    assert_eq!(values.len(), whole.exits.len());
+}
