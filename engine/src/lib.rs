@@ -3,9 +3,9 @@
 #![deny(unsafe_code)]
 
 pub mod block;
+pub mod double_use;
+pub mod import;
 pub mod reason;
 pub mod report;
 pub mod solo;
 pub mod state_root;
-//! Manaflow engine.
-pub mod double_use;

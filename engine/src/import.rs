@@ -1,0 +1,281 @@
+//! From sources to a block file: blocks are decoded and their signers recovered in parallel, executed in order and recorded.
+//!
+//! Never judges: what a block says wrongly is written as it is. Refused is what is no block at all, and what the source
+//! would have to know and does not.
+
+use crate::solo::code::bytecode;
+use crate::solo::record::{Allocation, BlockInput, Importer, RecordError, SignedTransaction};
+use crate::solo::state::{Before, MemoryState, State};
+use crate::solo::transaction;
+use crate::state_root::StateTrie;
+use alloy_consensus::Header;
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::{Bytes, KECCAK256_EMPTY};
+use alloy_rlp::Decodable;
+use manaflow_loader::file::Writer;
+use manaflow_loader::model::{AccountValue, BlockRecord, Ommers};
+use manaflow_loader::rules::Fork;
+use manaflow_loader::source::{Chain, Recognised, Snapshot, Source, SourceBlock};
+use rayon::prelude::*;
+use std::sync::mpsc::sync_channel;
+
+/// Blocks that are decoded at a time.
+const BATCH_BLOCKS: usize = 256;
+/// Transactions after which a batch is full.
+const BATCH_TRANSACTIONS: usize = 4096;
+
+/// Why there is no block file.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A source cannot be read, or the file cannot be written.
+    #[error(transparent)]
+    Loader(#[from] manaflow_loader::Error),
+    /// A part of a block does not decode.
+    #[error("{source_name}: block {block}: {part}: {reason}")]
+    Decode {
+        /// File or folder.
+        source_name: String,
+        /// Block by position.
+        block: u64,
+        /// Which part.
+        part: String,
+        /// Why.
+        reason: String,
+    },
+    /// Execution asks for what the source does not have.
+    #[error("{source_name}: {error}")]
+    Record {
+        /// File or folder.
+        source_name: String,
+        /// What is missing, where.
+        error: RecordError,
+    },
+}
+
+impl ImportError {
+    /// Whether the input is at fault (else the machine is).
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Loader(e) => e.is_input(),
+            Self::Decode { .. } | Self::Record { .. } => true,
+        }
+    }
+}
+
+/// Rows done, for progress and as a summary.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Segments begun.
+    pub segments: u64,
+    /// Blocks, block 0 included.
+    pub blocks: u64,
+    /// Signed transactions.
+    pub transactions: u64,
+    /// Of these, transactions that could not be included.
+    pub refused: u64,
+    /// Moves.
+    pub moves: u64,
+    /// Gas used.
+    pub gas: u64,
+}
+
+impl Counts {
+    fn add(&mut self, record: &BlockRecord) {
+        self.blocks += 1;
+        let signed = &record.transactions[1..record.transactions.len() - 1];
+        self.transactions += signed.len() as u64;
+        self.refused += signed.iter().filter(|t| t.outcome.is_none()).count() as u64;
+        self.moves += record.transactions.iter().map(|t| t.moves.len() as u64).sum::<u64>();
+        self.gas += signed.iter().filter_map(|t| t.outcome.as_ref()).map(|o| o.gas_used).sum::<u64>();
+    }
+}
+
+/// Imports all sources. `progress` is told the counts now and then.
+pub fn import(
+    recognised: &Recognised,
+    writer: &mut Writer,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<Counts, ImportError> {
+    let mut counts = Counts::default();
+    for source in &recognised.sources {
+        match source {
+            Source::Chain(chain) => import_chain(chain, writer, &mut counts, progress)?,
+            Source::Snapshot(folder) => import_snapshot(&folder.load()?, recognised, writer, &mut counts)?,
+        }
+        progress(&counts);
+    }
+    Ok(counts)
+}
+
+fn import_chain(
+    chain: &Chain,
+    writer: &mut Writer,
+    counts: &mut Counts,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<(), ImportError> {
+    let genesis = &chain.genesis;
+    let name = genesis.path.display().to_string();
+    let alloc: Vec<Allocation> = genesis
+        .alloc
+        .iter()
+        .map(|(&addr, account)| Allocation {
+            addr,
+            balance: account.balance,
+            nonce: account.nonce,
+            code: genesis.codes.get(&account.code_hash).cloned().unwrap_or_default(),
+            storage: account.storage.iter().map(|(slot, word)| (*slot, *word)).collect(),
+        })
+        .collect();
+    // Receipts before Byzantium hold state roots. era1 files bring them; of other chains they are computed.
+    let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
+    let trie = (genesis.rules.fork_at(1, 0, false) < Fork::Byzantium && !brings_roots).then(StateTrie::default);
+    let mut importer = Importer::new(MemoryState::new(Before::Genesis), genesis.rules.clone(), trie);
+    writer.begin_segment(&chain.start())?;
+    counts.segments += 1;
+
+    let (sender, receiver) = sync_channel::<Result<Vec<(u64, BlockInput)>, ImportError>>(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let sender = sender;
+            let mut blocks = chain.blocks();
+            loop {
+                let batch = next_batch(&mut blocks, &name);
+                let is_last = match &batch {
+                    Ok(batch) => batch.is_empty(),
+                    Err(_) => true,
+                };
+                // The receiver is gone if recording has failed; its error is the one to report.
+                if sender.send(batch).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        for batch in receiver {
+            for (number, input) in batch? {
+                let record = if number == 0 {
+                    importer.genesis(input.body, input.hash, &alloc)
+                } else {
+                    importer.block(number, input)
+                };
+                push(record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?, &mut importer, writer, counts)?;
+            }
+            progress(counts);
+        }
+        Ok(())
+    })
+}
+
+fn push<S: State>(
+    record: BlockRecord,
+    importer: &mut Importer<S>,
+    writer: &mut Writer,
+    counts: &mut Counts,
+) -> Result<(), ImportError> {
+    counts.add(&record);
+    for (hash, code) in importer.take_codes() {
+        writer.code(hash, code.original_byte_slice())?;
+    }
+    writer.push(&record)?;
+    Ok(())
+}
+
+fn next_batch(
+    blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
+    name: &str,
+) -> Result<Vec<(u64, BlockInput)>, ImportError> {
+    let mut batch = Vec::new();
+    let mut transactions = 0;
+    while batch.len() < BATCH_BLOCKS && transactions < BATCH_TRANSACTIONS {
+        let Some(block) = blocks.next().transpose()? else { break };
+        transactions += block.transactions.len();
+        batch.push(block);
+    }
+    batch.into_par_iter().map(|block| Ok((block.number, prepare(block, name)?))).collect()
+}
+
+/// Decodes a block and recovers its signers.
+pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
+    let number = block.number;
+    let bad = |part: String, reason: String| ImportError::Decode {
+        source_name: name.into(),
+        block: number,
+        part,
+        reason,
+    };
+    let ommers = match &block.body.ommers {
+        Ommers::Headers(list) => Some(decode::<Vec<Header>>(list).map_err(|e| bad("ommers".into(), e))?),
+        Ommers::Hashes(_) => None,
+    };
+    let withdrawals = match &block.body.withdrawals {
+        Some(list) => decode::<Vec<Withdrawal>>(list).map_err(|e| bad("withdrawals".into(), e))?,
+        None => Vec::new(),
+    };
+    let transactions = block
+        .transactions
+        .into_par_iter()
+        .enumerate()
+        .map(|(i, bytes)| {
+            let envelope = transaction::decode(&bytes).map_err(|e| bad(format!("transaction {}", i + 1), e))?;
+            Ok(SignedTransaction::recover(bytes, envelope))
+        })
+        .collect::<Result<Vec<_>, ImportError>>()?;
+    Ok(BlockInput {
+        body: block.body,
+        header: block.header,
+        hash: block.hash,
+        ommers,
+        withdrawals,
+        transactions,
+        witness_roots: block.witness_roots,
+    })
+}
+
+fn decode<T: Decodable>(bytes: &Bytes) -> Result<T, String> {
+    alloy_rlp::decode_exact(bytes).map_err(|e| e.to_string())
+}
+
+fn import_snapshot(
+    snapshot: &Snapshot,
+    recognised: &Recognised,
+    writer: &mut Writer,
+    counts: &mut Counts,
+) -> Result<(), ImportError> {
+    let name = snapshot.folder.display().to_string();
+    let first = snapshot.start.first;
+    let mut importer = Importer::new(snapshot_state(snapshot), recognised.rules.clone(), None);
+    let input = prepare(snapshot.block.clone(), &name)?;
+    writer.begin_segment(&snapshot.start)?;
+    counts.segments += 1;
+    let record = importer.block(first, input);
+    push(record.map_err(|error| ImportError::Record { source_name: name, error })?, &mut importer, writer, counts)
+}
+
+/// The state before a snapshot's block. Accounts whose balance is a guess are taken as listed: their code runs.
+pub fn snapshot_state(snapshot: &Snapshot) -> MemoryState {
+    let mut state = MemoryState::new(Before::Snapshot(snapshot.start.first));
+    for (&addr, account) in &snapshot.pre_state {
+        let value = AccountValue {
+            present: true,
+            nonce: account.nonce,
+            balance: account.balance,
+            code_hash: account.code_hash,
+            generation: 0,
+        };
+        state.list_account(addr, value);
+        for (&slot, &word) in &account.storage {
+            state.list_storage(addr, slot, word);
+        }
+        if account.code_hash != KECCAK256_EMPTY
+            && let Some(code) = snapshot.codes.get(&account.code_hash)
+        {
+            state.set_code(account.code_hash, bytecode(code.clone()));
+        }
+    }
+    for &addr in &snapshot.absent {
+        state.list_account(addr, AccountValue::ABSENT);
+    }
+    for (&number, &hash) in &snapshot.block_hashes {
+        state.list_block_hash(number, hash);
+    }
+    state
+}
