@@ -9,3 +9,4 @@ pub mod reason;
 pub mod report;
 pub mod solo;
 pub mod state_root;
+pub mod validate;

@@ -405,7 +405,8 @@ fn is_hash_write(m: &Move) -> bool {
     m.mode == Mode::Write && m.intx == Version::Virgin && m.prev == Value::Word(U256::ZERO)
 }
 
-fn say(value: &Value) -> String {
+/// A value in words.
+pub fn say(value: &Value) -> String {
     match value {
         Value::Word(word) => format!("{word:#x}"),
         Value::Account(a) if !a.present => format!("absent, generation {}", a.generation),

@@ -1,0 +1,286 @@
+//! One block: decoded once, then its rows judged by Solo in runs, and the whole by Block.
+
+use super::faults::Faults;
+use super::piece::{Head, Piece, decode, hashes};
+use super::{Checks, Progress, ValidateError};
+use crate::block::{
+    Ancestor, BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes, check_links,
+};
+use crate::reason::{Check, Fault, Reason};
+use crate::solo::check::{Checker, Claim};
+use crate::solo::code::CodeTable;
+use crate::solo::environment::Environment;
+use crate::solo::machine::Executor;
+use crate::solo::signature;
+use crate::solo::system::SystemBlock;
+use crate::solo::transaction::{self, Envelope};
+use alloy_consensus::{Header, Transaction};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use manaflow_loader::file::{BlockFile, BlockView, OmmersView, RowView};
+use manaflow_loader::model::{Cell, Location, Outcome, Value};
+use manaflow_loader::rules::ChainRules;
+use rayon::prelude::*;
+use std::sync::atomic::Ordering;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Transactions that a worker takes at a time.
+const RUN: usize = 32;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub checks: Checks,
+    /// One code table a file.
+    pub codes: Vec<Arc<CodeTable>>,
+    pub faults: &'a Faults,
+    pub progress: &'a Progress,
+}
+
+thread_local! {
+    /// A worker's EVM, kept from run to run. An EVM cannot be handed to another thread.
+    static CHECKER: RefCell<Option<Checker>> = const { RefCell::new(None) };
+}
+
+/// Counts of one block.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct BlockCounts {
+    pub transactions: u64,
+    pub signatures: u64,
+    pub moves: u64,
+    pub gas: u64,
+    pub unchecked: Unchecked,
+    /// The miner of a block whose ommers are known by hash only, and the block's closing.
+    pub unknown_miner: Option<(Address, Location)>,
+}
+
+/// A block, decoded.
+struct Decoded<'a> {
+    view: BlockView<'a>,
+    header: Header,
+    hash: B256,
+    ommers: Option<Vec<Header>>,
+    ommer_hashes: Vec<B256>,
+    withdrawals: Option<Vec<Withdrawal>>,
+    environment: Environment,
+    /// All rows, system transactions included.
+    rows: Vec<DecodedRow<'a>>,
+}
+
+struct DecodedRow<'a> {
+    row: RowView<'a>,
+    /// `None` for system transactions, and if the bytes do not decode (then why).
+    envelope: Result<Option<Envelope>, String>,
+    outcome: Option<Outcome>,
+    requests: Vec<Bytes>,
+}
+
+fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Result<Decoded<'a>, ValidateError> {
+    let view = file.block(block)?;
+    let place = |part: &str| format!("block {} (row {block}), {part}", view.number());
+    let header: Header = decode(file, view.header(), || place("header"))?;
+    let (ommers, ommer_hashes) = match view.ommers() {
+        OmmersView::Headers(list) => {
+            let ommers: Vec<Header> = decode(file, list, || place("ommers"))?;
+            let hashes = hashes(&ommers);
+            (Some(ommers), hashes)
+        }
+        OmmersView::Hashes(list) => (None, list.iter().map(|h| B256::new(*h)).collect()),
+    };
+    let withdrawals = match view.withdrawals() {
+        Some(list) => Some(decode(file, list, || place("withdrawals"))?),
+        None => None,
+    };
+    let count = view.transactions().len();
+    let rows = view
+        .transactions()
+        .enumerate()
+        .map(|(i, row)| {
+            let envelope = match i == 0 || i + 1 == count {
+                true => Ok(None),
+                false => transaction::decode(row.bytes()).map(Some),
+            };
+            Ok(DecodedRow { row, envelope, outcome: row.outcome()?, requests: row.requests()? })
+        })
+        .collect::<Result<Vec<_>, manaflow_loader::Error>>()?;
+    let hash = keccak256(view.header());
+    let environment = Environment::new(&header, rules);
+    Ok(Decoded { view, header, hash, ommers, ommer_hashes, withdrawals, environment, rows })
+}
+
+/// Judges a block by Solo and Block, as far as asked for.
+pub(super) fn judge(piece: &Piece<'_>, block: usize, shared: &Shared<'_>) -> Result<BlockCounts, ValidateError> {
+    let file = piece.file;
+    let rules = file.rules();
+    let decoded = decode_block(file, block, rules)?;
+    let mut counts = BlockCounts {
+        transactions: decoded.rows.len() as u64 - 2,
+        moves: decoded.view.moves().len() as u64,
+        gas: decoded.rows.iter().filter_map(|r| r.outcome.as_ref()).map(|o| o.gas_used).fold(0, u64::saturating_add),
+        unknown_miner: match (&decoded.ommers, decoded.rows.last()) {
+            (None, Some(closing)) => Some((decoded.header.beneficiary, closing.row.location())),
+            _ => None,
+        },
+        ..BlockCounts::default()
+    };
+    for envelope in decoded.rows.iter().filter_map(|r| r.envelope.as_ref().ok()?.as_ref()) {
+        counts.signatures += 1 + envelope.authorization_list().map_or(0, |list| list.len() as u64);
+    }
+    if shared.checks.has(Check::Hashes) || shared.checks.has(Check::Blocks) {
+        counts.unchecked = judge_block(piece, block, &decoded, shared)?;
+    }
+    if shared.checks.has(Check::Signatures) || shared.checks.has(Check::Execution) {
+        decoded.rows.par_chunks(RUN).try_for_each(|run| judge_run(piece, &decoded, run, shared))?;
+    }
+    shared.progress.blocks.fetch_add(1, Ordering::Relaxed);
+    shared.progress.transactions.fetch_add(counts.transactions, Ordering::Relaxed);
+    shared.progress.moves.fetch_add(counts.moves, Ordering::Relaxed);
+    shared.progress.gas.fetch_add(counts.gas, Ordering::Relaxed);
+    Ok(counts)
+}
+
+fn judge_run(
+    piece: &Piece<'_>,
+    block: &Decoded<'_>,
+    run: &[DecodedRow<'_>],
+    shared: &Shared<'_>,
+) -> Result<(), ValidateError> {
+    let rules = piece.file.rules();
+    let mut faults = Vec::new();
+    if shared.checks.has(Check::Signatures) {
+        for DecodedRow { row, envelope, .. } in run {
+            match envelope {
+                Ok(None) => {}
+                Ok(Some(envelope)) => {
+                    let authorities: Vec<_> = row.authorities().collect();
+                    let (fork, location) = (block.environment.fork, row.location());
+                    signature::check(envelope, row.sender(), &authorities, fork, rules, location, &mut faults);
+                }
+                Err(e) => faults.push(bad_encoding(row, Check::Signatures, e)),
+            }
+        }
+    }
+    if shared.checks.has(Check::Execution) {
+        CHECKER.with_borrow_mut(|kept| {
+            let checker = kept.get_or_insert_with(|| Checker::new(&block.environment));
+            checker.machine().set_block(&block.environment);
+            checker.declared().set_codes(shared.codes[piece.file_index].clone());
+            run.iter().try_for_each(|row| execute(piece, block, row, checker, &mut faults))
+        })?;
+    }
+    shared.faults.take(&mut faults);
+    Ok(())
+}
+
+fn execute(
+    piece: &Piece<'_>,
+    block: &Decoded<'_>,
+    decoded: &DecodedRow<'_>,
+    checker: &mut Checker,
+    faults: &mut Vec<Fault>,
+) -> Result<(), ValidateError> {
+    let row = &decoded.row;
+    let moves = checker.declared().moves_mut();
+    moves.clear();
+    for i in row.moves() {
+        moves.push(piece.file.move_at(i)?);
+    }
+    let authorities: Vec<_> = row.authorities().collect();
+    let claim = Claim {
+        location: row.location(),
+        sender: row.sender(),
+        authorities: &authorities,
+        outcome: decoded.outcome.as_ref(),
+        requests: &decoded.requests,
+    };
+    let system = SystemBlock {
+        header: &block.header,
+        environment: &block.environment,
+        rules: piece.file.rules(),
+        ommers: block.ommers.as_deref(),
+        withdrawals: block.withdrawals.as_deref().unwrap_or_default(),
+    };
+    let last = block.rows.len() as u64 - 1;
+    let judged = match (&decoded.envelope, claim.location.index()) {
+        (Ok(Some(envelope)), _) => checker.transaction(envelope, claim, &system, faults),
+        (Ok(None), index) if index == last => checker.closing(claim, &system, faults),
+        (Ok(None), _) => checker.opening(claim, &system, faults),
+        (Err(e), _) => {
+            faults.push(bad_encoding(row, Check::Execution, e));
+            Ok(())
+        }
+    };
+    judged.map_err(|error| ValidateError::CannotJudge { path: piece.file.path().to_path_buf(), error })
+}
+
+fn bad_encoding(row: &RowView<'_>, check: Check, why: &str) -> Fault {
+    Fault::new(row.location(), check, Reason::BadEncoding, why, "a transaction")
+}
+
+fn judge_block(
+    piece: &Piece<'_>,
+    place: usize,
+    block: &Decoded<'_>,
+    shared: &Shared<'_>,
+) -> Result<Unchecked, ValidateError> {
+    let rules = piece.file.rules();
+    let mut faults = Vec::new();
+    let mut unchecked = Unchecked::default();
+    let ommers = match &block.ommers {
+        Some(ommers) => Ommers::Known(ommers),
+        None => Ommers::HashesOnly(&block.ommer_hashes),
+    };
+    let number = block.view.number();
+    let head = HeaderInput { number, header: &block.header, hash: block.hash, ommers };
+    let signed = &block.rows[1..block.rows.len() - 1];
+    let transactions: Vec<_> = signed
+        .iter()
+        .map(|r| {
+            let envelope = r.envelope.as_ref().ok().and_then(Option::as_ref);
+            BlockTransaction::new(r.row.bytes(), envelope, r.outcome.as_ref())
+        })
+        .collect();
+    let closing = &block.rows[block.rows.len() - 1];
+    let own = Cell::block_hash(number);
+    let mut hash_write = None;
+    for i in closing.row.moves() {
+        let m = piece.file.move_at(i)?;
+        if m.cell == own
+            && let Value::Word(word) = m.next
+        {
+            hash_write = Some(word);
+        }
+    }
+    let allocation = match number {
+        0 => {
+            let moves = block.rows[0].row.moves();
+            let cells = moves.map(|i| piece.file.move_at(i).map(|m| (m.cell, m.next)));
+            Some(cells.collect::<Result<Vec<_>, _>>()?)
+        }
+        _ => None,
+    };
+    let input = BlockInput {
+        head,
+        transactions: &transactions,
+        withdrawals: block.withdrawals.as_deref(),
+        requests: &closing.requests,
+        hash_write,
+        allocation: allocation.as_deref(),
+    };
+    if shared.checks.has(Check::Hashes) {
+        unchecked += check_hashes(&input, rules, &mut faults);
+    }
+    if shared.checks.has(Check::Blocks) {
+        unchecked += check_body(&input, rules, &mut faults);
+        let window = piece.window(place)?;
+        let window: Vec<Ancestor<'_>> = window
+            .iter()
+            .map(|Head { header, hash, ommers }| Ancestor { header, hash: *hash, ommers: ommers.as_deref() })
+            .collect();
+        let total_difficulty = piece.total_difficulty_before(place);
+        unchecked += check_links(&head, &window, total_difficulty, rules, &mut faults);
+    }
+    shared.faults.take(&mut faults);
+    Ok(unchecked)
+}

@@ -1,0 +1,206 @@
+//! A piece's moves as the columns that double use reads.
+//!
+//! Versions are renumbered for the piece: rows of it count from its first, everything else is a foreign version. Where a file
+//! holds several pieces, cells are renumbered too (in order of first use), so that a piece costs what it holds.
+
+use super::piece::Piece;
+use crate::double_use::Columns;
+use alloy_primitives::map::HashMap;
+use alloy_primitives::B256;
+use manaflow_loader::file::BlockFile;
+use manaflow_loader::model::{Cell, Location, Value, Version};
+use std::borrow::Cow;
+use std::ops::Range;
+
+const FLAG_WRITE: u8 = manaflow_loader::file::layout::FLAG_WRITE;
+
+/// Columns of one piece.
+#[derive(Debug)]
+pub(super) struct PieceColumns<'a> {
+    file: &'a BlockFile,
+    first: u64,
+    blocks: u64,
+    origin: u64,
+    parent_hash: Option<B256>,
+    rows: Range<u32>,
+    moves: Range<usize>,
+    /// For each row: end of its moves, from the first of the piece.
+    row_ends: Vec<u32>,
+    locations: Vec<Location>,
+    cells: Cow<'a, [u32]>,
+    /// Cell of the file for each cell of the piece; `None` if they are the same.
+    file_cells: Option<Vec<u32>>,
+    intx: Vec<u32>,
+    foreign: Vec<Version>,
+}
+
+impl<'a> PieceColumns<'a> {
+    /// The piece's blocks must be verified. `alone`: the file holds no other piece.
+    pub fn new(piece: &Piece<'a>, parent_hash: B256, alone: bool) -> manaflow_loader::Result<Self> {
+        let file = piece.file;
+        let (from, to) = (file.block(piece.blocks.start)?, file.block(piece.blocks.end - 1)?);
+        let rows = from.rows().start..to.rows().end;
+        let moves = from.moves().start..to.moves().end;
+        let mut row_ends = Vec::with_capacity(rows.len());
+        let mut locations = Vec::with_capacity(rows.len());
+        for block in piece.blocks.clone() {
+            for row in file.block(block)?.transactions() {
+                row_ends.push(u32::try_from(row.moves().end - moves.start).unwrap_or(u32::MAX));
+                locations.push(row.location());
+            }
+        }
+        let (intx, foreign) = renumber_versions(file, &rows, &moves);
+        let (cells, file_cells) = match alone {
+            true => (Cow::Borrowed(&file.cells()[moves.clone()]), None),
+            false => {
+                let (cells, file_cells) = renumber_cells(&file.cells()[moves.clone()]);
+                (Cow::Owned(cells), Some(file_cells))
+            }
+        };
+        Ok(Self {
+            file,
+            first: piece.first,
+            blocks: piece.blocks.len() as u64,
+            origin: file.segments()[piece.segment].start.origin,
+            parent_hash: (piece.first > 0).then_some(parent_hash),
+            rows,
+            moves,
+            row_ends,
+            locations,
+            cells,
+            file_cells,
+            intx,
+            foreign,
+        })
+    }
+
+    /// Place of the move on a cell in the transaction at a location.
+    pub fn place_of(&self, location: Location, cell: &Cell) -> Option<u32> {
+        let row = self.locations.binary_search(&location).ok()? as u32;
+        let range = self.moves_of(row);
+        range.clone().position(|i| self.cell(self.cells[i]) == *cell).map(|i| i as u32)
+    }
+
+    /// Block from which the segment's generations count.
+    pub fn origin_block(&self) -> u64 {
+        self.origin
+    }
+
+    /// Moves.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    fn file_cell(&self, cell: u32) -> u32 {
+        self.file_cells.as_ref().map_or(cell, |cells| cells[cell as usize])
+    }
+}
+
+fn renumber_versions(file: &BlockFile, rows: &Range<u32>, moves: &Range<usize>) -> (Vec<u32>, Vec<Version>) {
+    let foreign_of_file = file.foreign_count();
+    let own = foreign_of_file + rows.start..foreign_of_file + rows.end;
+    let column = &file.intx()[moves.clone()];
+    let mut numbers: HashMap<u32, u32> = HashMap::default();
+    let mut foreign = Vec::new();
+    for &code in column.iter().filter(|code| !own.contains(code)) {
+        numbers.entry(code).or_insert_with(|| {
+            foreign.push(file.version(code));
+            foreign.len() as u32 - 1
+        });
+    }
+    let count = foreign.len() as u32;
+    let number = |&code: &u32| if own.contains(&code) { code - own.start + count } else { numbers[&code] };
+    (column.iter().map(number).collect(), foreign)
+}
+
+fn renumber_cells(column: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut numbers: HashMap<u32, u32> = HashMap::default();
+    let mut file_cells = Vec::new();
+    let cells = column
+        .iter()
+        .map(|&cell| {
+            *numbers.entry(cell).or_insert_with(|| {
+                file_cells.push(cell);
+                file_cells.len() as u32 - 1
+            })
+        })
+        .collect();
+    (cells, file_cells)
+}
+
+impl Columns for PieceColumns<'_> {
+    fn first(&self) -> u64 {
+        self.first
+    }
+
+    fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    fn parent_hash(&self) -> Option<B256> {
+        self.parent_hash
+    }
+
+    fn rows(&self) -> u32 {
+        self.rows.end - self.rows.start
+    }
+
+    fn location(&self, row: u32) -> Location {
+        self.locations[row as usize]
+    }
+
+    fn moves_of(&self, row: u32) -> Range<usize> {
+        let end = self.row_ends[row as usize] as usize;
+        let start = if row == 0 { 0 } else { self.row_ends[row as usize - 1] as usize };
+        start..end
+    }
+
+    fn cell_count(&self) -> u32 {
+        self.file_cells.as_ref().map_or(self.file.cell_count(), |cells| cells.len() as u32)
+    }
+
+    fn foreign(&self) -> &[Version] {
+        &self.foreign
+    }
+
+    fn cells(&self) -> &[u32] {
+        &self.cells
+    }
+
+    fn intx(&self) -> &[u32] {
+        &self.intx
+    }
+
+    fn prev(&self) -> &[u32] {
+        &self.file.prev()[self.moves.clone()]
+    }
+
+    fn next(&self) -> &[u32] {
+        &self.file.next()[self.moves.clone()]
+    }
+
+    fn is_write(&self, i: usize) -> bool {
+        self.file.flags()[self.moves.start + i] & FLAG_WRITE != 0
+    }
+
+    fn cell(&self, cell: u32) -> Cell {
+        self.file.cell(self.file_cell(cell))
+    }
+
+    fn value(&self, cell: u32, number: u32) -> Value {
+        let mark = self.file.mark(self.file_cell(cell));
+        self.file.value(mark, number).expect("values of verified blocks decode")
+    }
+
+    fn same(&self, _: u32, a: u32, b: u32) -> bool {
+        self.file.values_equal(a, b)
+    }
+
+    fn is_default(&self, cell: u32, number: u32) -> bool {
+        self.file.is_default(self.file.mark(self.file_cell(cell)), number)
+    }
+}

@@ -1,0 +1,71 @@
+//! State roots, recomputed from the writes in order of location. Only for what begins at genesis.
+
+use super::faults::Faults;
+use super::piece::{Piece, decode};
+use super::{Options, StateRootAt, ValidateError};
+use crate::reason::{Check, Fault, Reason};
+use crate::report::StateRoots;
+use crate::state_root::StateTrie;
+use alloy_consensus::Header;
+use alloy_primitives::B256;
+use manaflow_loader::model::{Mark, Mode, Move, Value};
+
+/// The root after the last block of the last piece, and how many were checked.
+pub(super) fn state_roots(
+    pieces: &[Piece<'_>],
+    options: &Options,
+    faults: &Faults,
+) -> Result<(Option<B256>, StateRoots), ValidateError> {
+    let mut counts = StateRoots::default();
+    let mut last = None;
+    let default = if options.checks.has(Check::Hashes) { StateRootAt::End } else { StateRootAt::Never };
+    let at = options.state_root.unwrap_or(default);
+    if at == StateRootAt::Never {
+        return Ok((None, counts));
+    }
+    for piece in pieces.iter().filter(|p| p.is_from_genesis()) {
+        let mut trie = StateTrie::default();
+        for block in piece.blocks.clone() {
+            let view = piece.file.block(block)?;
+            for i in view.moves() {
+                let m = piece.file.move_at(i)?;
+                if m.mode == Mode::Write {
+                    apply(&mut trie, &m);
+                }
+            }
+            let number = piece.number(block);
+            let is_due = number == piece.last() || matches!(at, StateRootAt::Every(n) if number.is_multiple_of(n));
+            if !is_due {
+                continue;
+            }
+            let header: Header = decode(piece.file, view.header(), || format!("block {number}, header"))?;
+            let root = trie.root();
+            counts.checked += 1;
+            last = Some(root);
+            if root == header.state_root {
+                counts.matched += 1;
+            } else if let Some(closing) = view.transactions().last() {
+                let (got, location) = (header.state_root, closing.location());
+                let fault = Fault::new(location, Check::Hashes, Reason::WrongStateRoot, got, root);
+                faults.take(&mut vec![fault]);
+            }
+        }
+    }
+    Ok((last, counts))
+}
+
+/// Brings the trie forward by one write. Accounts come before words in a transaction, so a new generation is entered first.
+fn apply(trie: &mut StateTrie, m: &Move) {
+    match m.next {
+        Value::Account(next) => {
+            if let Value::Account(prev) = m.prev
+                && prev.generation != next.generation
+            {
+                trie.destroy(m.cell.addr);
+            }
+            trie.set_account(m.cell.addr, next.present.then_some((next.nonce, next.balance, next.code_hash)));
+        }
+        Value::Word(word) if m.cell.mark == Mark::Storage => trie.set_storage(m.cell.addr, m.cell.slot, word),
+        Value::Word(_) => {}
+    }
+}
