@@ -1,4 +1,65 @@
-//! Manaflow.
+//! `manaflow`: parse, run, exit code. What is computed is computed in the engine.
+
+#![forbid(unsafe_code)]
+
+mod cmd;
+mod exit;
+mod output;
+mod progress;
+
+use clap::{Parser, Subcommand};
+use exit::Failure;
+use std::process::ExitCode;
+
 #[global_allocator]
-static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main() {}
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Validate the history of a chain as self-contained transactions, in any order.
+#[derive(Parser, Debug)]
+#[command(name = "manaflow", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  manaflow validate datasets/mainnet.mana
+  manaflow validate datasets/forks.mana --order reverse
+  manaflow import chain.rlp --genesis genesis.json -o chain.mana
+  manaflow inspect datasets/mainnet.mana
+
+Exit codes: 0 found nothing; 1 invalid; 2 wrong usage; 3 input missing or malformed; 4 this machine; 5 self-test failed;
+101 a bug; 130, 143 interrupted.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make a block file from snapshots, RLP chains or era1 files.
+    Import(cmd::import::Args),
+    /// Judge the transactions and blocks of block files.
+    Validate(cmd::validate::Args),
+    /// Say what is inside a block file, and print its moves.
+    Inspect(cmd::inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match cli.command {
+        Command::Import(args) => cmd::import::run(&args),
+        Command::Validate(args) => cmd::validate::run(&args),
+        Command::Inspect(args) => cmd::inspect::run(&args),
+    };
+    match done {
+        Ok(code) => code.into(),
+        Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("manaflow: {failure}");
+            if let Some(hint) = failure.hint() {
+                eprintln!("hint: {hint}");
+            }
+            failure.code().into()
+        }
+    }
+}

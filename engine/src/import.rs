@@ -90,21 +90,41 @@ impl Counts {
     }
 }
 
+/// What an import did, and what its user should know.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Imported {
+    /// Rows.
+    pub counts: Counts,
+    /// Sentences about what a source lacks.
+    pub notes: Vec<String>,
+}
+
 /// Imports all sources. `progress` is told the counts now and then.
 pub fn import(
     recognised: &Recognised,
     writer: &mut Writer,
     progress: &mut dyn FnMut(&Counts),
-) -> Result<Counts, ImportError> {
+) -> Result<Imported, ImportError> {
     let mut counts = Counts::default();
+    let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {
             Source::Chain(chain) => import_chain(chain, writer, &mut counts, progress)?,
-            Source::Snapshot(folder) => import_snapshot(&folder.load()?, recognised, writer, &mut counts)?,
+            Source::Snapshot(folder) => {
+                let snapshot = folder.load()?;
+                let guessed = snapshot.balance_unknown.len();
+                if guessed > 0 {
+                    let folder = snapshot.folder.display();
+                    notes.push(format!(
+                        "{folder}: balance and nonce of {guessed} accounts are not known; they are written as 0, as listed"
+                    ));
+                }
+                import_snapshot(&snapshot, recognised, writer, &mut counts)?;
+            }
         }
         progress(&counts);
     }
-    Ok(counts)
+    Ok(Imported { counts, notes })
 }
 
 fn import_chain(

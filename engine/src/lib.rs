@@ -10,3 +10,6 @@ pub mod report;
 pub mod solo;
 pub mod state_root;
 pub mod validate;
+
+/// Version of the EVM that executes; the tests hold it against the lock file.
+pub const REVM_VERSION: &str = "43.0.3";

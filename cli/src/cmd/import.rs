@@ -1,0 +1,87 @@
+//! `manaflow import`: sources → moves → a block file.
+
+use crate::exit::{Code, Failure};
+use crate::output::grouped;
+use crate::progress::{Display, Done};
+use manaflow_loader::file::Writer;
+use manaflow_loader::source::{Options, recognise};
+use std::path::PathBuf;
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  manaflow import chain.rlp --genesis genesis.json -o chain.mana     what `geth export` writes
+  manaflow import mainnet-00000-5ec1ffb8.era1 --genesis mainnet.json -o era.mana
+  manaflow import snapshots/ -o blocks.mana                          folders with block.json and pre_state.json
+
+Import executes and records; it never judges. Whether the blocks are valid says `manaflow validate`.";
+
+/// Arguments of `import`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files or folders: RLP chains, era1 files, block snapshots.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The block file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Genesis of RLP and era1 files, in go-ethereum's form.
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// Fork rules of a built-in chain instead of those of the genesis file (mainnet for snapshots).
+    #[arg(long, value_name = "NAME", value_parser = super::CHAINS)]
+    chain: Option<String>,
+    /// Worker threads; default: all cores.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Print the counts as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `import`.
+pub fn run(args: &Args) -> Result<Code, Failure> {
+    super::validate::start_threads(args.threads)?;
+    let started = Instant::now();
+    let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
+    let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;
+    for left_out in &recognised.left_out {
+        eprintln!("left out: {}: {}", left_out.path.display(), left_out.reason);
+    }
+    let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
+    let mut writer = Writer::create(&args.output, &recognised.rules, &versions)?;
+    let mut display = Display::new("imported", 0);
+    let imported = manaflow_engine::import::import(&recognised, &mut writer, &mut |c| {
+        let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
+        display.show(done, 0, "");
+    })?;
+    display.finish();
+    for note in &imported.notes {
+        eprintln!("note: {note}");
+    }
+    let summary = writer.finish()?;
+    let c = imported.counts;
+    let seconds = started.elapsed().as_secs_f64();
+    if args.json {
+        let json = serde_json::json!({
+            "version": 1, "file": args.output, "bytes": summary.file_bytes, "segments": c.segments, "blocks": c.blocks,
+            "transactions": c.transactions, "refused": c.refused, "moves": c.moves, "gas": c.gas,
+            "left_out": recognised.left_out.len(), "notes": imported.notes, "run": {"seconds": seconds},
+        });
+        crate::output::write_to("-".as_ref(), format!("{json}\n").as_bytes())?;
+    } else {
+        let text = format!(
+            "{}: {} blocks in {} segments, {} transactions, {} moves, {} gas; {} bytes, {seconds:.1} s\n",
+            args.output.display(),
+            grouped(c.blocks),
+            grouped(c.segments),
+            grouped(c.transactions),
+            grouped(c.moves),
+            grouped(c.gas),
+            grouped(summary.file_bytes),
+        );
+        crate::output::write_to("-".as_ref(), text.as_bytes())?;
+    }
+    Ok(Code::Success)
+}

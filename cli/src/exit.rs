@@ -1,0 +1,98 @@
+//! Exit codes, and what each failure has to do with them.
+
+use manaflow_engine::import::ImportError;
+use manaflow_engine::validate::ValidateError;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Code {
+    /// What was asked for was done, and nothing was found.
+    Success = 0,
+    /// It ran to the end and found invalid.
+    Invalid = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Input missing, truncated, malformed.
+    Input = 3,
+    /// This machine: disk full, memory limit, file changed.
+    Machine = 4,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Why a command has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// From the loader.
+    #[error(transparent)]
+    Loader(#[from] manaflow_loader::Error),
+    /// From an import.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// From a validation.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    /// The command line asks for what makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The input is not what was asked for.
+    #[error("{0}")]
+    Input(String),
+    /// Output cannot be written.
+    #[error("{path}: {source}", path = .path.display())]
+    Output {
+        /// The file, or `-`.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Threads cannot be started.
+    #[error("worker threads cannot be started: {0}")]
+    Threads(String),
+    /// Nobody reads the output any more.
+    #[error("broken pipe")]
+    BrokenPipe,
+}
+
+impl Failure {
+    /// A failure to write, quiet if nobody reads any more.
+    pub fn output(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| match source.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Output { path, source },
+        }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        let by_fault = |input| if input { Code::Input } else { Code::Machine };
+        match self {
+            Self::Loader(e) => by_fault(e.is_input()),
+            Self::Import(e) => by_fault(e.is_input()),
+            Self::Validate(ValidateError::Usage(_)) | Self::Usage(_) => Code::Usage,
+            Self::Validate(e) => by_fault(e.is_input()),
+            Self::Input(_) => Code::Input,
+            Self::Output { .. } | Self::Threads(_) => Code::Machine,
+            Self::BrokenPipe => Code::Success,
+        }
+    }
+
+    /// What to try next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.code() {
+            Code::Usage => Some("`manaflow help` lists commands, `manaflow COMMAND --help` shows examples"),
+            Code::Input => Some("block files are made by `manaflow import`; `manaflow import --help` lists its sources"),
+            Code::Machine => Some("the input may be fine: check disk space, permissions and memory, and try again"),
+            Code::Success | Code::Invalid => None,
+        }
+    }
+}
