@@ -138,7 +138,7 @@ fn many_pages_and_values_round_trip() {
     };
     let chain = Chain { segments: vec![(segment(1, 0), (1..=100).map(block).collect())], codes: Vec::new() };
     let bytes = round_trip(&chain);
-    assert!(bytes.len() > 10 << 16);
+    assert!(bytes.len() > 5 << 16, "several pages");
 }
 
 #[test]
