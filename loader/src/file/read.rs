@@ -47,7 +47,7 @@ pub struct SectionSize {
 
 /// One bit a row: whether it has been verified.
 #[derive(Debug)]
-struct Verified(Vec<AtomicU64>);
+pub(super) struct Verified(Vec<AtomicU64>);
 
 impl Verified {
     fn new(rows: usize) -> Self {
@@ -55,11 +55,11 @@ impl Verified {
     }
 
     #[inline]
-    fn is_set(&self, row: usize) -> bool {
+    pub(super) fn is_set(&self, row: usize) -> bool {
         self.0[row / 64].load(Ordering::Acquire) >> (row % 64) & 1 == 1
     }
 
-    fn set(&self, row: usize) {
+    pub(super) fn set(&self, row: usize) {
         self.0[row / 64].fetch_or(1 << (row % 64), Ordering::Release);
     }
 }
@@ -86,6 +86,8 @@ pub struct BlockFile {
     segments: Vec<Segment>,
     pages: Verified,
     blocks: Verified,
+    account_values: Verified,
+    word_values: Verified,
 }
 
 impl BlockFile {
@@ -113,8 +115,11 @@ impl BlockFile {
             return Err(Error::malformed(&path, "page table", "checksum differs: damaged"));
         }
         let page_count = page_table.len() / 8;
-        let block_count = layout.sections[S::Blocks as usize].clone();
-        let block_count = ((block_count.end - block_count.start) / size_of::<BlockRow>() as u64) as usize;
+        let rows = |section: S| {
+            let range = &layout.sections[section as usize];
+            ((range.end - range.start) / u64::from(SECTIONS[section as usize].2)) as usize
+        };
+        let (block_count, value_count) = (rows(S::Blocks), rows(S::ValueLengths));
         let mut this = Self {
             path,
             identity: Identity::new(&metadata),
@@ -125,6 +130,8 @@ impl BlockFile {
             segments: Vec::new(),
             pages: Verified::new(page_count),
             blocks: Verified::new(block_count),
+            account_values: Verified::new(value_count),
+            word_values: Verified::new(value_count),
         };
         this.verify_gaps()?;
         for (section, ..) in SECTIONS.into_iter().filter(|section| section.0 <= LAST_SHARED) {
@@ -455,6 +462,15 @@ impl BlockFile {
         };
         let mask = self.mask().map_or(0, |mask| mask[i]);
         Ok(Move { mask, cell, mode, intx: self.version(self.intx()[i]), prev, next })
+    }
+
+    /// The values known to be well-formed for cells of `mark`.
+    #[inline]
+    pub(super) fn checked_values(&self, mark: Mark) -> &Verified {
+        match mark {
+            Mark::Account => &self.account_values,
+            Mark::Storage | Mark::BlockHash => &self.word_values,
+        }
     }
 
     fn section(&self, section: S) -> Range<usize> {
