@@ -111,15 +111,16 @@ fn all_chains_are_read() {
     let Some(data) = data_for("all_chains_are_read") else { return };
     let mut total = Counts::default();
     for (name, blocks, transactions, ommers, withdrawals) in [
-        ("hive3000", 3000, 546, 0, 54),
-        ("geth600", 600, 603, 0, 54),
-        ("execapis", 54, 249, 18, 18),
-        ("devp2p3000", 3000, 300, 0, 0),
-        ("hive1024", 1024, 11_264, 0, 0),
+        ("hive3000", 3000, 546, 0, Some(54)),
+        ("geth600", 600, 603, 0, Some(54)),
+        ("execapis", 54, 249, 18, None),
+        ("devp2p3000", 3000, 300, 0, Some(0)),
+        ("hive1024", 1024, 11_264, 0, Some(0)),
     ] {
         let (counts, _) = read_chain(&chain(&data.join("chains").join(name), None));
         assert_eq!((counts.blocks, counts.transactions, counts.ommers), (blocks, transactions, ommers), "{name}");
-        if name != "execapis" {
+        // The data set does not state them for every chain.
+        if let Some(withdrawals) = withdrawals {
             assert_eq!(counts.withdrawals, withdrawals, "{name}");
         }
         total.blocks += counts.blocks;
@@ -233,7 +234,7 @@ fn two_snapshots_of_one_block_are_refused() {
     let Some(data) = data_for("two_snapshots_of_one_block_are_refused") else { return };
     let paths = [data.join("mainnet"), data.join("witness")];
     let error = recognise(&paths, &Options::default()).expect_err("block 1150000 twice").to_string();
-    assert!(error.contains("block 1150000 is in") && error.contains("1150000/block.json"), "{error}");
+    assert!(error.contains("witness/1150000: block.json: block 1150000 is in"), "{error}");
 }
 
 #[test]

@@ -203,8 +203,9 @@ fn blobs(config: &ChainConfig) -> Result<Vec<BlobParameters>, String> {
     let mut blobs = Vec::new();
     for (key, time, default) in forks {
         let Some(time) = time else { continue };
-        let parameters =
-            of(key).or(default).ok_or_else(|| format!("blobSchedule: {key}Time is set, but there is no entry {key}"))?;
+        let parameters = of(key)
+            .or(default)
+            .ok_or_else(|| format!("blobSchedule: {key}Time is set, but there is no entry {key}"))?;
         let (target, max) = (parameters.target_blob_count, parameters.max_blob_count);
         let base_fee_update_fraction = u64::try_from(parameters.update_fraction).unwrap_or(0);
         if max == 0 || target > max || base_fee_update_fraction == 0 {
@@ -262,7 +263,8 @@ mod tests {
             "bpo3": {"target": 4, "max": 5, "baseFeeUpdateFraction": 8},
             "amsterdam": {"target": 9, "max": 9, "baseFeeUpdateFraction": 9},
         });
-        let rules = ChainRules::from_config(&config(json!({"blobSchedule": schedule, "bpo3Time": 60}))).expect("supported");
+        let rules =
+            ChainRules::from_config(&config(json!({"blobSchedule": schedule, "bpo3Time": 60}))).expect("supported");
         let got: Vec<_> = rules.blobs.iter().map(|b| (b.time, b.target, b.max)).collect();
         assert_eq!(got, [(10, 3, 6), (20, 1, 2), (30, 1, 2), (60, 4, 5)]);
     }
@@ -329,7 +331,8 @@ mod tests {
     fn the_dao_fork_needs_a_block() {
         let without = ChainRules::from_config(&config(json!({"daoForkSupport": true}))).expect("supported");
         assert_eq!((without.dao, without.dao_support), (None, false));
-        let with = ChainRules::from_config(&config(json!({"daoForkSupport": true, "daoForkBlock": 0}))).expect("supported");
+        let with =
+            ChainRules::from_config(&config(json!({"daoForkSupport": true, "daoForkBlock": 0}))).expect("supported");
         assert_eq!((with.dao, with.dao_support), (Some(0), true));
     }
 }

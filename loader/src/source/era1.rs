@@ -117,8 +117,10 @@ impl Era1 {
         }
         let index_start = self.entry;
         let data = self.read(length)?;
-        let words: Vec<u64> =
-            data.chunks_exact(8).map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]])).collect();
+        let words: Vec<u64> = data
+            .chunks_exact(8)
+            .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
+            .collect();
         let expected = self.starts.iter().map(|start| start.wrapping_sub(index_start));
         if words[words.len() - 1] != count {
             return Err(self.malformed(format!("block index: got count {}, expected {count}", words[words.len() - 1])));

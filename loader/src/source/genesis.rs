@@ -71,8 +71,8 @@ impl Genesis {
                 (rules.clone(), header)
             }
             None if has_config => {
-                let rules = ChainRules::from_config(&file.genesis.config)
-                    .map_err(|e| Error::malformed(path, "config", e))?;
+                let rules =
+                    ChainRules::from_config(&file.genesis.config).map_err(|e| Error::malformed(path, "config", e))?;
                 let header = header(&file.genesis, &rules).map_err(|e| Error::malformed(path, "genesis", e))?;
                 (rules, header)
             }
@@ -202,8 +202,7 @@ fn parse(path: &Path, json: Map<String, Value>) -> Result<(File, bool)> {
         None => None,
     };
     if let Some(value) = fields.remove("gasUsed") {
-        let gas: U256 =
-            serde_json::from_value(value).map_err(|e| Error::malformed(path, "gasUsed", e.to_string()))?;
+        let gas: U256 = serde_json::from_value(value).map_err(|e| Error::malformed(path, "gasUsed", e.to_string()))?;
         if !gas.is_zero() {
             return Err(Error::malformed(path, "gasUsed", format!("got {gas}, expected 0")));
         }
@@ -278,7 +277,7 @@ mod tests {
             "alloc": {
                 "0x00000000000000000000000000000000000000aa": {"balance": "1"},
                 "00000000000000000000000000000000000000Ab": {
-                    "balance": "0x2", "nonce": "0x3", "code": "0x6001", "storage": {"0x1": "0x05", "0x2": "0x00"}
+                    "balance": "0x2", "nonce": "0x3", "code": "0x6001", "storage": {"0x01": "0x05", "02": "0x00"}
                 },
                 "00000000000000000000000000000000000000ac": {"balance": "0x0"},
             }

@@ -210,8 +210,7 @@ impl Found {
         if self.chain_files.is_empty() {
             return Ok(None);
         }
-        let mut candidates: BTreeSet<PathBuf> =
-            options.genesis.iter().chain(&self.genesis_files).cloned().collect();
+        let mut candidates: BTreeSet<PathBuf> = options.genesis.iter().chain(&self.genesis_files).cloned().collect();
         if candidates.is_empty() {
             for file in &self.chain_files {
                 let beside = file.with_file_name("genesis.json");

@@ -214,7 +214,11 @@ fn total_difficulty_before(path: &Path, block: &SourceBlock) -> Result<Option<U2
     let Some(after) = block.total_difficulty else { return Ok(None) };
     let difficulty = block.header.difficulty;
     let before = after.checked_sub(difficulty).ok_or_else(|| {
-        Error::malformed(path, "totalDifficulty", format!("got {after}, expected at least the difficulty, {difficulty}"))
+        Error::malformed(
+            path,
+            "totalDifficulty",
+            format!("got {after}, expected at least the difficulty, {difficulty}"),
+        )
     })?;
     Ok(Some(before))
 }

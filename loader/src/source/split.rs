@@ -142,7 +142,10 @@ fn transactions(buffer: &Bytes, list: &Item) -> Result<Vec<Bytes>, String> {
             None => return Err(format!("byte {}: transaction {index} is empty", item.start)),
             // A list inside a string would have the hash of a legacy transaction, which stands in a block as it is.
             Some(first) if *first >= 0x80 => {
-                return Err(format!("byte {}: transaction {index}: got type {first:#04x}, expected below 0x80", item.start));
+                return Err(format!(
+                    "byte {}: transaction {index}: got type {first:#04x}, expected below 0x80",
+                    item.start
+                ));
             }
             Some(_) => transactions.push(bytes),
         }
@@ -166,7 +169,9 @@ pub(super) fn witness_roots(bytes: &[u8], expected: usize) -> Result<Option<Vec<
         match (first.list, &bytes[first.payload..first.end]) {
             (false, root) if root.len() == 32 => roots.push(B256::from_slice(root)),
             (false, [] | [1]) => statuses += 1,
-            (_, other) => return Err(format!("receipt {index}: got {} bytes, expected a root or a status", other.len())),
+            (_, other) => {
+                return Err(format!("receipt {index}: got {} bytes, expected a root or a status", other.len()));
+            }
         }
     }
     if roots.len() + statuses != expected {
