@@ -244,6 +244,10 @@ fn one_chain_has_one_genesis_file() {
     assert!(two.contains("y/genesis.json") && two.contains("import one chain at a time"), "{two}");
     let named = [world.path("x/chain.rlp"), world.path("genesis.json")];
     assert!(recognise(&named, &Options::default()).is_ok());
+    let same = Options { genesis: Some(world.path("x/../genesis.json")), rules: None };
+    assert!(recognise(&named, &same).is_ok());
+    let absent = Options { genesis: Some(world.path("absent.json")), rules: None };
+    assert!(recognise(&named, &absent).expect_err("no file").is_input());
 }
 
 fn entry(kind: u16, data: &[u8]) -> Vec<u8> {

@@ -52,8 +52,17 @@ pub struct SourceBlock {
     pub total_difficulty: Option<U256>,
 }
 
+impl SourceBlock {
+    /// A block from its RLP `[header, transactions, ommers, withdrawals?]`, which must be all of `bytes`; parts share the buffer.
+    ///
+    /// The number is the header's. Errors are sentences with the byte in the block.
+    pub fn from_rlp(bytes: &Bytes) -> Result<Self, String> {
+        split::block(bytes)
+    }
+}
+
 /// An account as a source has it, before the first block.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Balance in wei.
     pub balance: U256,

@@ -12,7 +12,7 @@ use super::rpc::{self, SealedHeader};
 use super::snapshot::{Collector, KnownHeader, KnownHeaders, SnapshotFolder};
 use crate::error::{Error, Result};
 use crate::rules::ChainRules;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,6 +59,7 @@ pub struct Recognised {
 
 /// Finds the sources at or below `paths`. Reads headers and tables of codes; blocks and states are read later.
 ///
+/// Whether a snapshot's block lies within the chain is not looked at: the chain's end is known once it is read.
 /// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its genesis;
 /// JSON, RLP or era1 that is malformed where it is read.
 pub fn recognise(paths: &[PathBuf], options: &Options) -> Result<Recognised> {
@@ -210,7 +211,11 @@ impl Found {
         if self.chain_files.is_empty() {
             return Ok(None);
         }
-        let mut candidates: BTreeSet<PathBuf> = options.genesis.iter().chain(&self.genesis_files).cloned().collect();
+        // By real path: one file may be named twice.
+        let mut candidates = BTreeMap::new();
+        for path in options.genesis.iter().chain(&self.genesis_files) {
+            candidates.insert(std::fs::canonicalize(path).map_err(Error::io(path))?, path.clone());
+        }
         if candidates.is_empty() {
             for file in &self.chain_files {
                 let beside = file.with_file_name("genesis.json");
@@ -218,10 +223,10 @@ impl Found {
                     let reason = "no genesis file was given, and there is no genesis.json beside the file";
                     return Err(Error::malformed(file, "genesis", reason));
                 }
-                candidates.insert(beside);
+                candidates.insert(std::fs::canonicalize(&beside).map_err(Error::io(&beside))?, beside);
             }
         }
-        let mut candidates = candidates.into_iter();
+        let mut candidates = candidates.into_values();
         match (candidates.next(), candidates.next()) {
             (Some(one), None) => {
                 let genesis = Genesis::read(&one, options.rules.as_ref())?;

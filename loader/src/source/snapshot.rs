@@ -8,7 +8,7 @@
 //! * listed in `pre_state.json`: present, with these values; a slot that is not listed was not touched;
 //! * listed in `absent.json`: absent;
 //! * in neither: ordinary transactions may take it as absent, since a snapshot lists all that they touch; to system transactions it
-//!   is unknown (`Version::Assumed`), unless the source is in the witness form for it;
+//!   is unknown (`Version::Assumed`). The witness form is meant to list what they touch too, but nothing says that it does;
 //! * in `balance_unknown.json`: listed, but the source knows only the code: balance and nonce are given as 0 and are guesses. To
 //!   system transactions such an account is unknown, like one not listed. An ordinary transaction needs the code to run, so it takes
 //!   the listed values; what it then demands of the state before, a balance of 0 among it, is a condition that the true state need
