@@ -1,4 +1,5 @@
-//! Sources that are cut off, changed, put together wrongly, or incomplete: an error that says where and why, never a panic.
+//! Sources that are cut off, changed, put together wrongly, or incomplete: an error that says where and why, never a
+//! panic.
 //!
 //! The files are small and made here, so that every truncation and every changed byte can be tried.
 

@@ -1,7 +1,7 @@
 //! All sources of the test data are read whole, and their counts, hashes and roots are those that the data set states.
 //!
-//! Oracle: alloy's transaction decoding and trie for transactions roots, ommers and withdrawals roots; the counts in the data set's
-//! README, which were taken by other programs.
+//! Oracle: alloy's transaction decoding and trie for transactions roots, ommers and withdrawals roots; the counts in
+//! the data set's README, which were taken by other programs.
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
@@ -279,7 +279,8 @@ struct FixtureCase {
     blocks: Vec<FixtureBlock>,
 }
 
-/// Spec tests of all forks: a valid block is read with the hash it should have; one to be refused is an answer either way.
+/// Spec tests of all forks: a valid block is read with the hash it should have; one to be refused is an answer either
+/// way.
 #[test]
 fn all_blocks_of_the_spec_tests_are_read() {
     let Some(data) = data_for("all_blocks_of_the_spec_tests_are_read") else { return };

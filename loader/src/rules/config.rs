@@ -1,10 +1,11 @@
 //! Rules out of a go-ethereum genesis configuration.
 //!
-//! Whatever would change the rules and cannot be said by `ChainRules` is refused by name, never ignored: forks after Osaka,
-//! other consensus engines, keys that no known fork has. A key whose value is null, false or an empty object says nothing and is
-//! passed over.
-//! Blob parameters: an entry at the activation of Cancun, Prague, Osaka and each BPO fork. Where `blobSchedule` lacks one, Cancun,
-//! Prague, BPO1 and BPO2 take the values of EIP-4844, EIP-7691 and mainnet; Osaka repeats Prague's; BPO3 to BPO5 have no default.
+//! Whatever would change the rules and cannot be said by `ChainRules` is refused by name, never ignored: forks after
+//! Osaka, other consensus engines, keys that no known fork has. A key whose value is null, false or an empty object
+//! says nothing and is passed over.
+//! Blob parameters: an entry at the activation of Cancun, Prague, Osaka and each BPO fork. Where `blobSchedule` lacks
+//! one, Cancun, Prague, BPO1 and BPO2 take the values of EIP-4844, EIP-7691 and mainnet; Osaka repeats Prague's; BPO3
+//! to BPO5 have no default.
 //! Source: go-ethereum `params/config.go` (`CheckConfigForkOrder`, `IsPetersburg`, `BlobScheduleConfig`).
 
 use super::{BlobParameters, ChainRules};
@@ -14,7 +15,8 @@ use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::{Address, U256, address};
 use serde_json::Value;
 
-/// Keys outside of alloy's `ChainConfig` that change no rule that is judged: markers of the fork id and of old test networks.
+/// Keys outside of alloy's `ChainConfig` that change no rule that is judged: markers of the fork id and of old test
+/// networks.
 const WITHOUT_EFFECT: [&str; 9] = [
     "eip150Hash",
     "ewasmBlock",
@@ -161,7 +163,8 @@ fn ordered_times(config: &ChainConfig) -> Result<(), String> {
     ])
 }
 
-/// Each activation that is set must not be below the one before it, and no fork that is not optional may be missing before it.
+/// Each activation that is set must not be below the one before it, and no fork that is not optional may be missing
+/// before it.
 fn ordered(forks: &[(&str, Option<u64>, bool)]) -> Result<(), String> {
     let mut last = ("", 0);
     let mut missing = None;

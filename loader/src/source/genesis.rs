@@ -1,9 +1,10 @@
 //! Genesis files in go-ethereum's form: rules, header of block 0, allocation.
 //!
-//! Numbers may be hex strings, decimal strings or JSON numbers; keys of the top level are matched without regard to case, as Go
-//! does (`mixhash` occurs). `gasLimit`, `difficulty` and `alloc` must be there, the rest has go-ethereum's defaults.
-//! A file without `config` names its chain by its hash only: the built-in rules under which block 0 has their genesis hash are
-//! taken. A `stateRoot` in the file is compared with the root of the allocation.
+//! Numbers may be hex strings, decimal strings or JSON numbers; keys of the top level are matched without regard to
+//! case, as Go does (`mixhash` occurs). `gasLimit`, `difficulty` and `alloc` must be there, the rest has go-ethereum's
+//! defaults.
+//! A file without `config` names its chain by its hash only: the built-in rules under which block 0 has their genesis
+//! hash are taken. A `stateRoot` in the file is compared with the root of the allocation.
 //! Source: go-ethereum `core/genesis.go` (`toBlockWithRoot`).
 
 use super::{Account, SourceBlock};
@@ -61,7 +62,8 @@ pub struct Genesis {
 }
 
 impl Genesis {
-    /// Reads a genesis file. `rules`, if given, replace the file's own `config`; a genesis hash that they state must be met.
+    /// Reads a genesis file. `rules`, if given, replace the file's own `config`; a genesis hash that they state must be
+    /// met.
     pub fn read(path: &Path, rules: Option<&ChainRules>) -> Result<Self> {
         let json: Map<String, Value> = super::read_json(path)?;
         let (file, has_config) = parse(path, json)?;

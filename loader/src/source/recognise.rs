@@ -1,10 +1,13 @@
 //! From paths to sources: what lies at or below each path, and what of it is left out.
 //!
-//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp` and `*.era1`. Left out
-//! and listed: blocks without state (`block.json` alone, `<number>.json`) and states without block. Anything else is no business of
-//! an import and is passed over. A file that is named itself is taken as what its first bytes say, whatever its name, or refused.
-//! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside them.
-//! Headers of all blocks seen, also of those left out, may serve as earlier headers of others; the hash chain proves them.
+//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp` and
+//! `*.era1`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`) and states without block.
+//! Anything else is no business of an import and is passed over. A file that is named itself is taken as what its first
+//! bytes say, whatever its name, or refused.
+//! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside
+//! them.
+//! Headers of all blocks seen, also of those left out, may serve as earlier headers of others; the hash chain proves
+//! them.
 
 use super::chain::Chain;
 use super::genesis::Genesis;
@@ -60,7 +63,8 @@ pub struct Recognised {
 /// Finds the sources at or below `paths`. Reads headers and tables of codes; blocks and states are read later.
 ///
 /// Whether a snapshot's block lies within the chain is not looked at: the chain's end is known once it is read.
-/// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its genesis;
+/// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its
+/// genesis;
 /// JSON, RLP or era1 that is malformed where it is read.
 pub fn recognise(paths: &[PathBuf], options: &Options) -> Result<Recognised> {
     let mut found = Found::default();

@@ -1,7 +1,7 @@
 //! RLP chain files: blocks one after the other, as `geth export` writes them.
 //!
-//! Read through a buffer, one block in memory at a time. A length that goes beyond the file is refused before anything is
-//! allocated for it.
+//! Read through a buffer, one block in memory at a time. A length that goes beyond the file is refused before anything
+//! is allocated for it.
 
 use super::{BLOCK_BYTES_MAX, SourceBlock, split};
 use crate::error::{Error, Result};

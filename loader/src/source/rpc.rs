@@ -1,10 +1,10 @@
 //! Blocks as JSON, in the form of `eth_getBlockByNumber` with full transactions, made into bytes again.
 //!
-//! The header's RLP must hash to `hash`, and each transaction's bytes to its `hash`, where they are given: otherwise the JSON
-//! contradicts itself. Nothing else is compared: a wrong transactions root is for validation to find.
-//! Quirks: optional fields may be absent or null; no `type` means legacy; numbers may have leading zeros; `gasPrice` of types 2 to 4
-//! is the effective price and no part of the body; `yParity` may be missing beside `v`; `from` is not looked at; an empty list of
-//! withdrawals beside a header without root says nothing. Ommers are hashes only.
+//! The header's RLP must hash to `hash`, and each transaction's bytes to its `hash`, where they are given: otherwise
+//! the JSON contradicts itself. Nothing else is compared: a wrong transactions root is for validation to find.
+//! Quirks: optional fields may be absent or null; no `type` means legacy; numbers may have leading zeros; `gasPrice` of
+//! types 2 to 4 is the effective price and no part of the body; `yParity` may be missing beside `v`; `from` is not
+//! looked at; an empty list of withdrawals beside a header without root says nothing. Ommers are hashes only.
 
 use super::{SourceBlock, json_error};
 use crate::error::{Error, Result};
@@ -179,7 +179,8 @@ impl Transaction {
         self.signature(out)
     }
 
-    /// EIP-1559: `[chainId, nonce, maxPriorityFeePerGas, maxFeePerGas, gas, to, value, input, accessList, …, yParity, r, s]`;
+    /// EIP-1559: `[chainId, nonce, maxPriorityFeePerGas, maxFeePerGas, gas, to, value, input, accessList, …, yParity,
+    /// r, s]`;
     /// before the signature, EIP-4844 has `maxFeePerBlobGas, blobVersionedHashes` and EIP-7702 `authorizationList`.
     fn with_dynamic_fee(&self, kind: u8, out: &mut Vec<u8>) -> Result<(), String> {
         need(&self.chain_id, "chainId")?.encode(out);
