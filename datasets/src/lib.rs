@@ -1,4 +1,5 @@
-//! Where the test data is. A test that needs data which is not there says so and is counted, rather than failing or passing unseen.
+//! Where the test data is. A test that needs data which is not there says so and is counted, rather than failing or
+//! passing unseen.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 
-/// The folder of the unpacked test data: `MANAFLOW_DATA` if it is set, else `target/data` of the workspace; `None` if it is not there.
+/// The folder of the unpacked test data: `MANAFLOW_DATA` if it is set, else `target/data` of the workspace; `None` if
+/// it is not there.
 pub fn data() -> Option<PathBuf> {
     let folder = match std::env::var_os("MANAFLOW_DATA") {
         Some(folder) => PathBuf::from(folder),

@@ -1,6 +1,7 @@
 //! The built-in rules against genesis files and fork schedules that were not written here.
 //!
-//! Oracle: allocations of four networks, and their fork schedule in genesis form (`genesis/forks.json` of the test data).
+//! Oracle: allocations of four networks, and their fork schedule in genesis form (`genesis/forks.json` of the test
+//! data).
 
 use manaflow_datasets::data_for;
 use manaflow_loader::rules::ChainRules;

@@ -1,7 +1,7 @@
 //! The rules of the four public networks, and the name of rules that equal one of them.
 //!
-//! Source: go-ethereum `params/config.go` (fork schedules up to BPO2) and the networks' genesis files (hashes). The tests in
-//! `loader/tests/rules.rs` derive the same rules from genesis files and a fork schedule in genesis form.
+//! Source: go-ethereum `params/config.go` (fork schedules up to BPO2) and the networks' genesis files (hashes). The
+//! tests in `loader/tests/rules.rs` derive the same rules from genesis files and a fork schedule in genesis form.
 
 use super::{BlobParameters, ChainRules};
 use alloy_primitives::{B256, U256, address, b256};

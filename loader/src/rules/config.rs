@@ -1,10 +1,11 @@
 //! Rules out of a go-ethereum genesis configuration.
 //!
-//! Whatever would change the rules and cannot be said by `ChainRules` is refused by name, never ignored: forks after Osaka,
-//! other consensus engines, keys that no known fork has. A key whose value is null, false or an empty object says nothing and is
-//! passed over.
-//! Blob parameters: an entry at the activation of Cancun, Prague, Osaka and each BPO fork. Where `blobSchedule` lacks one, Cancun,
-//! Prague, BPO1 and BPO2 take the values of EIP-4844, EIP-7691 and mainnet; Osaka repeats Prague's; BPO3 to BPO5 have no default.
+//! Whatever would change the rules and cannot be said by `ChainRules` is refused by name, never ignored: forks after
+//! Osaka, other consensus engines, keys that no known fork has. A key whose value is null, false or an empty object
+//! says nothing and is passed over.
+//! Blob parameters: an entry at the activation of Cancun, Prague, Osaka and each BPO fork. Where `blobSchedule` lacks
+//! one, Cancun, Prague, BPO1 and BPO2 take the values of EIP-4844, EIP-7691 and mainnet; Osaka repeats Prague's; BPO3
+//! to BPO5 have no default.
 //! Source: go-ethereum `params/config.go` (`CheckConfigForkOrder`, `IsPetersburg`, `BlobScheduleConfig`).
 
 use super::{BlobParameters, ChainRules};
@@ -14,7 +15,8 @@ use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::{Address, U256, address};
 use serde_json::Value;
 
-/// Keys outside of alloy's `ChainConfig` that change no rule that is judged: markers of the fork id and of old test networks.
+/// Keys outside of alloy's `ChainConfig` that change no rule that is judged: markers of the fork id and of old test
+/// networks.
 const WITHOUT_EFFECT: [&str; 9] = [
     "eip150Hash",
     "ewasmBlock",
@@ -161,7 +163,8 @@ fn ordered_times(config: &ChainConfig) -> Result<(), String> {
     ])
 }
 
-/// Each activation that is set must not be below the one before it, and no fork that is not optional may be missing before it.
+/// Each activation that is set must not be below the one before it, and no fork that is not optional may be missing
+/// before it.
 fn ordered(forks: &[(&str, Option<u64>, bool)]) -> Result<(), String> {
     let mut last = ("", 0);
     let mut missing = None;
@@ -203,8 +206,9 @@ fn blobs(config: &ChainConfig) -> Result<Vec<BlobParameters>, String> {
     let mut blobs = Vec::new();
     for (key, time, default) in forks {
         let Some(time) = time else { continue };
-        let parameters =
-            of(key).or(default).ok_or_else(|| format!("blobSchedule: {key}Time is set, but there is no entry {key}"))?;
+        let parameters = of(key)
+            .or(default)
+            .ok_or_else(|| format!("blobSchedule: {key}Time is set, but there is no entry {key}"))?;
         let (target, max) = (parameters.target_blob_count, parameters.max_blob_count);
         let base_fee_update_fraction = u64::try_from(parameters.update_fraction).unwrap_or(0);
         if max == 0 || target > max || base_fee_update_fraction == 0 {
@@ -262,7 +266,8 @@ mod tests {
             "bpo3": {"target": 4, "max": 5, "baseFeeUpdateFraction": 8},
             "amsterdam": {"target": 9, "max": 9, "baseFeeUpdateFraction": 9},
         });
-        let rules = ChainRules::from_config(&config(json!({"blobSchedule": schedule, "bpo3Time": 60}))).expect("supported");
+        let rules =
+            ChainRules::from_config(&config(json!({"blobSchedule": schedule, "bpo3Time": 60}))).expect("supported");
         let got: Vec<_> = rules.blobs.iter().map(|b| (b.time, b.target, b.max)).collect();
         assert_eq!(got, [(10, 3, 6), (20, 1, 2), (30, 1, 2), (60, 4, 5)]);
     }
@@ -329,7 +334,8 @@ mod tests {
     fn the_dao_fork_needs_a_block() {
         let without = ChainRules::from_config(&config(json!({"daoForkSupport": true}))).expect("supported");
         assert_eq!((without.dao, without.dao_support), (None, false));
-        let with = ChainRules::from_config(&config(json!({"daoForkSupport": true, "daoForkBlock": 0}))).expect("supported");
+        let with =
+            ChainRules::from_config(&config(json!({"daoForkSupport": true, "daoForkBlock": 0}))).expect("supported");
         assert_eq!((with.dao, with.dao_support), (Some(0), true));
     }
 }

@@ -1,8 +1,8 @@
 //! A chain from its genesis on: a genesis file and one or more RLP or era1 files, streamed as one segment.
 //!
-//! Positions number the blocks. A header's own number is looked at in two places only: to put several files in order, and at the
-//! first block of each further file, which must continue where the file before it ended. The first block must be block 0 itself or
-//! name it as its parent; every other link is left to validation.
+//! Positions number the blocks. A header's own number is looked at in two places only: to put several files in order,
+//! and at the first block of each further file, which must continue where the file before it ended. The first block
+//! must be block 0 itself or name it as its parent; every other link is left to validation.
 
 use super::{Genesis, SourceBlock, era1, era1::Era1, rlp_chain::RlpChain};
 use crate::error::{Error, Result};
@@ -23,9 +23,11 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Puts the files in order by the number in their first header, and checks that the first of them starts at the genesis.
+    /// Puts the files in order by the number in their first header, and checks that the first of them starts at the
+    /// genesis.
     ///
-    /// Errors: a file that is neither RLP nor era1, that holds no block, that starts where another one does; another genesis.
+    /// Errors: a file that is neither RLP nor era1, that holds no block, that starts where another one does; another
+    /// genesis.
     pub fn open(genesis: Arc<Genesis>, files: &[PathBuf]) -> Result<Self> {
         let mut numbered = Vec::with_capacity(files.len());
         for path in files {

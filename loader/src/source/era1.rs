@@ -1,9 +1,10 @@
 //! era1 files: e2store entries with 8,192 blocks of proof-of-work history.
 //!
-//! Entry: type u16, length u32, reserved u16 (zero), data; little-endian. Version, then for each block header, body, receipts (snappy
-//! framed RLP) and total difficulty (32 bytes little-endian), then accumulator and block index. Other entries are passed over.
-//! Checked: order and bounds of entries, the block index against where the blocks were found. Not checked: the accumulator,
-//! which proves nothing that the hash chain does not. From receipts only post-state roots are taken.
+//! Entry: type u16, length u32, reserved u16 (zero), data; little-endian. Version, then for each block header, body,
+//! receipts (snappy framed RLP) and total difficulty (32 bytes little-endian), then accumulator and block index. Other
+//! entries are passed over.
+//! Checked: order and bounds of entries, the block index against where the blocks were found. Not checked: the
+//! accumulator, which proves nothing that the hash chain does not. From receipts only post-state roots are taken.
 //! Source: the e2store and era1 specifications (eth-clients/e2store-format-specs).
 
 use super::{BLOCK_BYTES_MAX, SourceBlock, split};
@@ -117,8 +118,10 @@ impl Era1 {
         }
         let index_start = self.entry;
         let data = self.read(length)?;
-        let words: Vec<u64> =
-            data.chunks_exact(8).map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]])).collect();
+        let words: Vec<u64> = data
+            .chunks_exact(8)
+            .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
+            .collect();
         let expected = self.starts.iter().map(|start| start.wrapping_sub(index_start));
         if words[words.len() - 1] != count {
             return Err(self.malformed(format!("block index: got count {}, expected {count}", words[words.len() - 1])));

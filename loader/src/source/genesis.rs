@@ -1,9 +1,10 @@
 //! Genesis files in go-ethereum's form: rules, header of block 0, allocation.
 //!
-//! Numbers may be hex strings, decimal strings or JSON numbers; keys of the top level are matched without regard to case, as Go
-//! does (`mixhash` occurs). `gasLimit`, `difficulty` and `alloc` must be there, the rest has go-ethereum's defaults.
-//! A file without `config` names its chain by its hash only: the built-in rules under which block 0 has their genesis hash are
-//! taken. A `stateRoot` in the file is compared with the root of the allocation.
+//! Numbers may be hex strings, decimal strings or JSON numbers; keys of the top level are matched without regard to
+//! case, as Go does (`mixhash` occurs). `gasLimit`, `difficulty` and `alloc` must be there, the rest has go-ethereum's
+//! defaults.
+//! A file without `config` names its chain by its hash only: the built-in rules under which block 0 has their genesis
+//! hash are taken. A `stateRoot` in the file is compared with the root of the allocation.
 //! Source: go-ethereum `core/genesis.go` (`toBlockWithRoot`).
 
 use super::{Account, SourceBlock};
@@ -61,7 +62,8 @@ pub struct Genesis {
 }
 
 impl Genesis {
-    /// Reads a genesis file. `rules`, if given, replace the file's own `config`; a genesis hash that they state must be met.
+    /// Reads a genesis file. `rules`, if given, replace the file's own `config`; a genesis hash that they state must be
+    /// met.
     pub fn read(path: &Path, rules: Option<&ChainRules>) -> Result<Self> {
         let json: Map<String, Value> = super::read_json(path)?;
         let (file, has_config) = parse(path, json)?;
@@ -71,8 +73,8 @@ impl Genesis {
                 (rules.clone(), header)
             }
             None if has_config => {
-                let rules = ChainRules::from_config(&file.genesis.config)
-                    .map_err(|e| Error::malformed(path, "config", e))?;
+                let rules =
+                    ChainRules::from_config(&file.genesis.config).map_err(|e| Error::malformed(path, "config", e))?;
                 let header = header(&file.genesis, &rules).map_err(|e| Error::malformed(path, "genesis", e))?;
                 (rules, header)
             }
@@ -202,8 +204,7 @@ fn parse(path: &Path, json: Map<String, Value>) -> Result<(File, bool)> {
         None => None,
     };
     if let Some(value) = fields.remove("gasUsed") {
-        let gas: U256 =
-            serde_json::from_value(value).map_err(|e| Error::malformed(path, "gasUsed", e.to_string()))?;
+        let gas: U256 = serde_json::from_value(value).map_err(|e| Error::malformed(path, "gasUsed", e.to_string()))?;
         if !gas.is_zero() {
             return Err(Error::malformed(path, "gasUsed", format!("got {gas}, expected 0")));
         }
@@ -278,7 +279,7 @@ mod tests {
             "alloc": {
                 "0x00000000000000000000000000000000000000aa": {"balance": "1"},
                 "00000000000000000000000000000000000000Ab": {
-                    "balance": "0x2", "nonce": "0x3", "code": "0x6001", "storage": {"0x1": "0x05", "0x2": "0x00"}
+                    "balance": "0x2", "nonce": "0x3", "code": "0x6001", "storage": {"0x01": "0x05", "02": "0x00"}
                 },
                 "00000000000000000000000000000000000000ac": {"balance": "0x0"},
             }

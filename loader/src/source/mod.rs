@@ -1,10 +1,11 @@
 //! Foreign bytes in, raw blocks out: what a block file can be made from.
 //!
-//! Three kinds of source are recognised: *block snapshots* (folders with `block.json` and `pre_state.json`), *RLP chains* and
-//! *era1 files* (with a genesis file). A source is refused when it is no block at all - RLP or JSON of another shape, a file that
-//! ends early or contradicts itself - and never for what a block says: wrong roots, numbers, links or signatures pass through
-//! and are found by validation. Transactions are cut out of their list, not decoded.
-//! Memory: chains are streamed, one block at a time; snapshots are loaded one at a time; tables of codes are held whole.
+//! Three kinds of source are recognised: *block snapshots* (folders with `block.json` and `pre_state.json`), *RLP
+//! chains* and *era1 files* (with a genesis file). A source is refused when it is no block at all - RLP or JSON of
+//! another shape, a file that ends early or contradicts itself - and never for what a block says: wrong roots, numbers,
+//! links or signatures pass through and are found by validation. Transactions are cut out of their list, not decoded.
+//! Memory: chains are streamed, one block at a time; snapshots are loaded one at a time; tables of codes are held
+//! whole.
 
 pub mod chain;
 pub mod era1;
@@ -52,8 +53,18 @@ pub struct SourceBlock {
     pub total_difficulty: Option<U256>,
 }
 
+impl SourceBlock {
+    /// A block from its RLP `[header, transactions, ommers, withdrawals?]`, which must be all of `bytes`; parts share
+    /// the buffer.
+    ///
+    /// The number is the header's. Errors are sentences with the byte in the block.
+    pub fn from_rlp(bytes: &Bytes) -> Result<Self, String> {
+        split::block(bytes)
+    }
+}
+
 /// An account as a source has it, before the first block.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Balance in wei.
     pub balance: U256,

@@ -1,10 +1,13 @@
 //! From paths to sources: what lies at or below each path, and what of it is left out.
 //!
-//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp` and `*.era1`. Left out
-//! and listed: blocks without state (`block.json` alone, `<number>.json`) and states without block. Anything else is no business of
-//! an import and is passed over. A file that is named itself is taken as what its first bytes say, whatever its name, or refused.
-//! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside them.
-//! Headers of all blocks seen, also of those left out, may serve as earlier headers of others; the hash chain proves them.
+//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp` and
+//! `*.era1`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`) and states without block.
+//! Anything else is no business of an import and is passed over. A file that is named itself is taken as what its first
+//! bytes say, whatever its name, or refused.
+//! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside
+//! them.
+//! Headers of all blocks seen, also of those left out, may serve as earlier headers of others; the hash chain proves
+//! them.
 
 use super::chain::Chain;
 use super::genesis::Genesis;
@@ -12,7 +15,7 @@ use super::rpc::{self, SealedHeader};
 use super::snapshot::{Collector, KnownHeader, KnownHeaders, SnapshotFolder};
 use crate::error::{Error, Result};
 use crate::rules::ChainRules;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,7 +62,9 @@ pub struct Recognised {
 
 /// Finds the sources at or below `paths`. Reads headers and tables of codes; blocks and states are read later.
 ///
-/// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its genesis;
+/// Whether a snapshot's block lies within the chain is not looked at: the chain's end is known once it is read.
+/// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its
+/// genesis;
 /// JSON, RLP or era1 that is malformed where it is read.
 pub fn recognise(paths: &[PathBuf], options: &Options) -> Result<Recognised> {
     let mut found = Found::default();
@@ -210,8 +215,11 @@ impl Found {
         if self.chain_files.is_empty() {
             return Ok(None);
         }
-        let mut candidates: BTreeSet<PathBuf> =
-            options.genesis.iter().chain(&self.genesis_files).cloned().collect();
+        // By real path: one file may be named twice.
+        let mut candidates = BTreeMap::new();
+        for path in options.genesis.iter().chain(&self.genesis_files) {
+            candidates.insert(std::fs::canonicalize(path).map_err(Error::io(path))?, path.clone());
+        }
         if candidates.is_empty() {
             for file in &self.chain_files {
                 let beside = file.with_file_name("genesis.json");
@@ -219,10 +227,10 @@ impl Found {
                     let reason = "no genesis file was given, and there is no genesis.json beside the file";
                     return Err(Error::malformed(file, "genesis", reason));
                 }
-                candidates.insert(beside);
+                candidates.insert(std::fs::canonicalize(&beside).map_err(Error::io(&beside))?, beside);
             }
         }
-        let mut candidates = candidates.into_iter();
+        let mut candidates = candidates.into_values();
         match (candidates.next(), candidates.next()) {
             (Some(one), None) => {
                 let genesis = Genesis::read(&one, options.rules.as_ref())?;

@@ -1,7 +1,7 @@
 //! RLP chain files: blocks one after the other, as `geth export` writes them.
 //!
-//! Read through a buffer, one block in memory at a time. A length that goes beyond the file is refused before anything is
-//! allocated for it.
+//! Read through a buffer, one block in memory at a time. A length that goes beyond the file is refused before anything
+//! is allocated for it.
 
 use super::{BLOCK_BYTES_MAX, SourceBlock, split};
 use crate::error::{Error, Result};
@@ -25,7 +25,13 @@ impl RlpChain {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path))?;
         let length = file.metadata().map_err(Error::io(path))?.len();
-        Ok(Self { path: path.to_path_buf(), reader: BufReader::with_capacity(1 << 16, file), length, offset: 0, blocks: 0 })
+        Ok(Self {
+            path: path.to_path_buf(),
+            reader: BufReader::with_capacity(1 << 16, file),
+            length,
+            offset: 0,
+            blocks: 0,
+        })
     }
 
     /// The next block, `None` at the end of the file. Its number is the one in its header.

@@ -1,10 +1,10 @@
 //! Blocks as JSON, in the form of `eth_getBlockByNumber` with full transactions, made into bytes again.
 //!
-//! The header's RLP must hash to `hash`, and each transaction's bytes to its `hash`, where they are given: otherwise the JSON
-//! contradicts itself. Nothing else is compared: a wrong transactions root is for validation to find.
-//! Quirks: optional fields may be absent or null; no `type` means legacy; numbers may have leading zeros; `gasPrice` of types 2 to 4
-//! is the effective price and no part of the body; `yParity` may be missing beside `v`; `from` is not looked at; an empty list of
-//! withdrawals beside a header without root says nothing. Ommers are hashes only.
+//! The header's RLP must hash to `hash`, and each transaction's bytes to its `hash`, where they are given: otherwise
+//! the JSON contradicts itself. Nothing else is compared: a wrong transactions root is for validation to find.
+//! Quirks: optional fields may be absent or null; no `type` means legacy; numbers may have leading zeros; `gasPrice` of
+//! types 2 to 4 is the effective price and no part of the body; `yParity` may be missing beside `v`; `from` is not
+//! looked at; an empty list of withdrawals beside a header without root says nothing. Ommers are hashes only.
 
 use super::{SourceBlock, json_error};
 use crate::error::{Error, Result};
@@ -179,7 +179,8 @@ impl Transaction {
         self.signature(out)
     }
 
-    /// EIP-1559: `[chainId, nonce, maxPriorityFeePerGas, maxFeePerGas, gas, to, value, input, accessList, …, yParity, r, s]`;
+    /// EIP-1559: `[chainId, nonce, maxPriorityFeePerGas, maxFeePerGas, gas, to, value, input, accessList, …, yParity,
+    /// r, s]`;
     /// before the signature, EIP-4844 has `maxFeePerBlobGas, blobVersionedHashes` and EIP-7702 `authorizationList`.
     fn with_dynamic_fee(&self, kind: u8, out: &mut Vec<u8>) -> Result<(), String> {
         need(&self.chain_id, "chainId")?.encode(out);
@@ -267,10 +268,25 @@ mod tests {
         let input = Bytes::from_static(&[1, 2, 3]);
         let (value, access) = (U256::from(1) << 70, access_list);
         vec![
-            sign(TxLegacy { chain_id: None, nonce: 0, gas_price: 3, gas_limit: 4, to: TxKind::Create, value, input: input.clone() })
-                .into(),
+            sign(TxLegacy {
+                chain_id: None,
+                nonce: 0,
+                gas_price: 3,
+                gas_limit: 4,
+                to: TxKind::Create,
+                value,
+                input: input.clone(),
+            })
+            .into(),
             sign(TxLegacy { chain_id: Some(1), nonce: 1, to: to.into(), ..TxLegacy::default() }).into(),
-            sign(TxEip2930 { chain_id: 1, nonce: 2, gas_price: 9, access_list: access.clone(), ..TxEip2930::default() }).into(),
+            sign(TxEip2930 {
+                chain_id: 1,
+                nonce: 2,
+                gas_price: 9,
+                access_list: access.clone(),
+                ..TxEip2930::default()
+            })
+            .into(),
             sign(TxEip1559 {
                 chain_id: 1,
                 max_fee_per_gas: 9,
@@ -289,8 +305,16 @@ mod tests {
                 ..TxEip4844::default()
             })
             .into(),
-            sign(TxEip7702 { chain_id: 1, to, value, access_list: access, authorization_list, input, ..TxEip7702::default() })
-                .into(),
+            sign(TxEip7702 {
+                chain_id: 1,
+                to,
+                value,
+                access_list: access,
+                authorization_list,
+                input,
+                ..TxEip7702::default()
+            })
+            .into(),
         ]
     }
 
@@ -370,10 +394,28 @@ mod tests {
             (&|j| j["gasUsed"] = json!("0x1"), "header of block 7: the fields hash to"),
             (&|j| j["miner"] = Value::Null, "line 1 column"),
             (&|j| j["transactions"] = json!([B256::ZERO]), "line 1 column"),
-            (&|j| j["transactions"] = json!([{"type": "0x9", "nonce": "0x0", "gas": "0x0", "value": "0x0", "input": "0x",
-                "r": "0x0", "s": "0x0"}]), "transaction 0: type: got 0x9"),
-            (&|j| { j["withdrawalsRoot"] = json!(B256::ZERO); j["hash"] = Value::Null; }, "block 7: withdrawals: are missing"),
-            (&|j| { j["uncles"] = Value::Null; j["sha3Uncles"] = json!(B256::ZERO); j["hash"] = Value::Null; }, "uncles"),
+            (
+                &|j| {
+                    j["transactions"] = json!([{"type": "0x9", "nonce": "0x0", "gas": "0x0", "value": "0x0", "input": "0x",
+                "r": "0x0", "s": "0x0"}])
+                },
+                "transaction 0: type: got 0x9",
+            ),
+            (
+                &|j| {
+                    j["withdrawalsRoot"] = json!(B256::ZERO);
+                    j["hash"] = Value::Null;
+                },
+                "block 7: withdrawals: are missing",
+            ),
+            (
+                &|j| {
+                    j["uncles"] = Value::Null;
+                    j["sha3Uncles"] = json!(B256::ZERO);
+                    j["hash"] = Value::Null;
+                },
+                "uncles",
+            ),
         ];
         for (change, words) in cases {
             let mut json = block_json();

@@ -1,18 +1,20 @@
 //! Block snapshots: a block as JSON beside the state that its execution touches.
 //!
-//! A folder has `block.json` and `pre_state.json`; the witness form adds `absent.json`, `parent.json` and `balance_unknown.json`.
-//! `codes.jsonl` and `block_hashes.json` lie beside them or in one of the two folders above. All tables of codes found are searched,
-//! and all block hashes found are merged; where they differ the nearest wins.
+//! A folder has `block.json` and `pre_state.json`; the witness form adds `absent.json`, `parent.json` and
+//! `balance_unknown.json`.
+//! `codes.jsonl` and `block_hashes.json` lie beside them or in one of the two folders above. All tables of codes found
+//! are searched, and all block hashes found are merged; where they differ the nearest wins.
 //!
 //! What is known of an address before the block:
 //! * listed in `pre_state.json`: present, with these values; a slot that is not listed was not touched;
 //! * listed in `absent.json`: absent;
-//! * in neither: ordinary transactions may take it as absent, since a snapshot lists all that they touch; to system transactions it
-//!   is unknown (`Version::Assumed`), unless the source is in the witness form for it;
-//! * in `balance_unknown.json`: listed, but the source knows only the code: balance and nonce are given as 0 and are guesses. To
-//!   system transactions such an account is unknown, like one not listed. An ordinary transaction needs the code to run, so it takes
-//!   the listed values; what it then demands of the state before, a balance of 0 among it, is a condition that the true state need
-//!   not meet, and a block that depends on such a balance fails validation.
+//! * in neither: ordinary transactions may take it as absent, since a snapshot lists all that they touch; to system
+//!   transactions it is unknown (`Version::Assumed`). The witness form is meant to list what they touch too, but
+//!   nothing says that it does;
+//! * in `balance_unknown.json`: listed, but the source knows only the code: balance and nonce are given as 0 and are
+//!   guesses. To system transactions such an account is unknown, like one not listed. An ordinary transaction needs the
+//!   code to run, so it takes the listed values; what it then demands of the state before, a balance of 0 among it, is
+//!   a condition that the true state need not meet, and a block that depends on such a balance fails validation.
 
 use super::{Account, SourceBlock, read_json, rpc};
 use crate::error::{Error, Result};
@@ -214,7 +216,11 @@ fn total_difficulty_before(path: &Path, block: &SourceBlock) -> Result<Option<U2
     let Some(after) = block.total_difficulty else { return Ok(None) };
     let difficulty = block.header.difficulty;
     let before = after.checked_sub(difficulty).ok_or_else(|| {
-        Error::malformed(path, "totalDifficulty", format!("got {after}, expected at least the difficulty, {difficulty}"))
+        Error::malformed(
+            path,
+            "totalDifficulty",
+            format!("got {after}, expected at least the difficulty, {difficulty}"),
+        )
     })?;
     Ok(Some(before))
 }
@@ -362,7 +368,8 @@ impl<'de> Deserialize<'de> for Nonce {
     }
 }
 
-/// The entries of a JSON object in the order of the file. Unlike a map it keeps repeated keys, for the caller to refuse.
+/// The entries of a JSON object in the order of the file. Unlike a map it keeps repeated keys, for the caller to
+/// refuse.
 struct Entries<K, V>(Vec<(K, V)>);
 
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Entries<K, V> {

@@ -1,7 +1,9 @@
-//! A block's RLP, cut into header, transactions, ommers and withdrawals without copying: all parts share the block's buffer.
+//! A block's RLP, cut into header, transactions, ommers and withdrawals without copying: all parts share the block's
+//! buffer.
 //!
-//! Checked: canonical RLP of everything down to the fields of headers and withdrawals; a block is a list of three or four lists and
-//! nothing after them. Not looked into: transactions, beyond being a list or a string that begins with a type below 0x80 (EIP-2718).
+//! Checked: canonical RLP of everything down to the fields of headers and withdrawals; a block is a list of three or
+//! four lists and nothing after them. Not looked into: transactions, beyond being a list or a string that begins with a
+//! type below 0x80 (EIP-2718).
 //! Errors are sentences with the byte in the block; the caller adds file and offset.
 
 use super::SourceBlock;
@@ -85,7 +87,8 @@ impl Item {
     }
 }
 
-/// A block `[header, transactions, ommers, withdrawals?]`; its number is the header's until the caller sets that of the position.
+/// A block `[header, transactions, ommers, withdrawals?]`; its number is the header's until the caller sets that of the
+/// position.
 pub(super) fn block(bytes: &Bytes) -> Result<SourceBlock, String> {
     let parts =
         Item::whole_list(bytes, "block")?.lists(bytes, &["header", "transactions", "ommers", "withdrawals"], 3)?;
@@ -142,7 +145,10 @@ fn transactions(buffer: &Bytes, list: &Item) -> Result<Vec<Bytes>, String> {
             None => return Err(format!("byte {}: transaction {index} is empty", item.start)),
             // A list inside a string would have the hash of a legacy transaction, which stands in a block as it is.
             Some(first) if *first >= 0x80 => {
-                return Err(format!("byte {}: transaction {index}: got type {first:#04x}, expected below 0x80", item.start));
+                return Err(format!(
+                    "byte {}: transaction {index}: got type {first:#04x}, expected below 0x80",
+                    item.start
+                ));
             }
             Some(_) => transactions.push(bytes),
         }
@@ -150,7 +156,8 @@ fn transactions(buffer: &Bytes, list: &Item) -> Result<Vec<Bytes>, String> {
     Ok(transactions)
 }
 
-/// Post-state roots out of a list of receipts; `None` if they carry a status. One receipt for each of `expected` transactions.
+/// Post-state roots out of a list of receipts; `None` if they carry a status. One receipt for each of `expected`
+/// transactions.
 pub(super) fn witness_roots(bytes: &[u8], expected: usize) -> Result<Option<Vec<B256>>, String> {
     let mut roots = Vec::with_capacity(expected);
     let mut statuses = 0_usize;
@@ -166,7 +173,9 @@ pub(super) fn witness_roots(bytes: &[u8], expected: usize) -> Result<Option<Vec<
         match (first.list, &bytes[first.payload..first.end]) {
             (false, root) if root.len() == 32 => roots.push(B256::from_slice(root)),
             (false, [] | [1]) => statuses += 1,
-            (_, other) => return Err(format!("receipt {index}: got {} bytes, expected a root or a status", other.len())),
+            (_, other) => {
+                return Err(format!("receipt {index}: got {} bytes, expected a root or a status", other.len()));
+            }
         }
     }
     if roots.len() + statuses != expected {
