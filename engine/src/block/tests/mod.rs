@@ -9,12 +9,15 @@ mod mutations;
 mod units;
 
 use super::*;
-use alloy_consensus::{Block, Header, TxEnvelope};
+use alloy_consensus::{Block, Eip658Value, Header, Receipt, ReceiptEnvelope, TxEnvelope};
 use alloy_eips::{eip2718::Encodable2718, eip4895::Withdrawals};
 use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B64, KECCAK256_EMPTY, b256, keccak256};
 use alloy_rlp::Decodable;
-use manaflow_loader::{model::AccountValue, rules::BlobParameters};
+use manaflow_loader::{
+    model::{AccountValue, Status},
+    rules::BlobParameters,
+};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +86,22 @@ impl OwnedBlock {
     pub(super) fn seal(&mut self) {
         self.ommer_hashes = self.ommers.iter().map(Header::hash_slow).collect();
         self.hash_write = Some(self.header.hash_slow().into());
+    }
+
+    /// Gives each transaction the outcome of its receipt.
+    pub(super) fn set_receipts(&mut self, receipts: impl ExactSizeIterator<Item = ReceiptEnvelope>) {
+        assert_eq!(receipts.len(), self.transactions.len());
+        let mut before = 0;
+        for (transaction, receipt) in self.transactions.iter_mut().zip(receipts) {
+            let Receipt { status, cumulative_gas_used, logs } = receipt.as_receipt().unwrap().clone();
+            let status = match status {
+                Eip658Value::Eip658(true) => Status::Success,
+                Eip658Value::Eip658(false) => Status::Failure,
+                Eip658Value::PostState(root) => Status::Root(Some(root)),
+            };
+            transaction.outcome = Some(Outcome { status, gas_used: cumulative_gas_used - before, logs });
+            before = cumulative_gas_used;
+        }
     }
 
     pub(super) fn ancestor(&self) -> Ancestor<'_> {
