@@ -207,8 +207,8 @@ fn excess_blob_gas(header: &Header, parent: &Header, fork: Fork, rules: &ChainRu
     true
 }
 
-/// EIP-3675: proof of work before the terminal total difficulty is reached, proof of stake after; false if neither the total
-/// before nor the parent decides.
+/// EIP-3675: proof of work before the terminal total difficulty is reached, proof of stake after; false if the total before is
+/// not known. A parent by proof of stake does not stand in for it: it may be as false as the block.
 fn merge(
     header: &Header,
     parent: Option<&Header>,
@@ -218,27 +218,24 @@ fn merge(
 ) -> bool {
     let terminal = rules.terminal_total_difficulty;
     let is_reached = match (terminal, total_difficulty) {
-        (None, _) => false,
-        (Some(terminal), Some(total)) => total >= terminal,
-        // A parent by proof of stake claims that the total was reached before it.
-        (Some(_), None) => match parent {
-            Some(parent) if parent.difficulty.is_zero() => true,
-            _ => return false,
-        },
+        (None, _) => Some(false),
+        (Some(terminal), total) => total.map(|total| total >= terminal),
     };
-    let terminal = or_none(terminal);
+    // There is no way back, whatever the total; genesis is by neither.
+    let is_after_stake = terminal.is_some() && parent.is_some_and(|p| p.difficulty.is_zero() && p.number != 0);
     let is_stake = header.difficulty.is_zero();
+    let terminal = or_none(terminal);
     out.demand(
-        is_reached || !is_stake,
+        !(is_stake && is_reached == Some(false)),
         Reason::ProofOfStakeTooEarly,
         "difficulty 0",
         format_args!("above 0 before terminal total difficulty {terminal}"),
     );
     out.demand(
-        !is_reached || is_stake,
+        is_stake || !(is_after_stake || is_reached == Some(true)),
         Reason::ProofOfWorkTooLate,
         format_args!("difficulty {}", header.difficulty),
         format_args!("0 after terminal total difficulty {terminal}"),
     );
-    true
+    is_reached.is_some()
 }

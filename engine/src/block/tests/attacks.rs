@@ -297,9 +297,9 @@ fn the_merge_follows_total_difficulty() {
     assert_eq!(reasons(first, Some(terminal - U256::ONE)), [ProofOfStakeTooEarly]);
     assert_eq!(reasons(first - 1, Some(terminal - U256::ONE)), []);
     assert_eq!(reasons(first - 1, Some(terminal)), [ProofOfWorkTooLate]);
-    // Without the total only a parent by proof of stake decides.
+    // Without the total the rule is open; but after proof of stake there is no work, whatever the total.
     let open = |index: usize| chain.blocks[index].judge(&chain.window(index), None, &chain.rules).1.merge_rules;
-    assert_eq!((open(first - 1), open(first), open(first + 1)), (1, 1, 0));
+    assert_eq!((open(first - 1), open(first), open(first + 1)), (1, 1, 1));
     let mut block = chain.blocks[first + 1].clone();
     block.header.difficulty = U256::ONE;
     assert!(block.reasons(&chain.window(first + 1), None, &chain.rules).contains(&ProofOfWorkTooLate));
@@ -415,4 +415,50 @@ fn no_ommers_after_the_merge() {
     let index = 45;
     let ommer = chain.blocks[index - 2].header.clone();
     assert_eq!(ommer_reasons(&chain, index, vec![ommer]), [UnexpectedOmmers]);
+}
+
+/// What a seam relies on: judged again with more earlier headers, a block keeps its faults and may get more.
+#[test]
+fn more_input_never_takes_a_fault_away() {
+    let chain = Chain::load("execapis");
+    let changes: [fn(&mut OwnedBlock); 9] = [
+        |b| b.header.gas_limit = 0,
+        |b| b.header.gas_limit *= 3,
+        |b| b.header.timestamp = 0,
+        |b| b.header.difficulty = if b.header.difficulty.is_zero() { U256::ONE } else { U256::ZERO },
+        |b| b.header.base_fee_per_gas = b.header.base_fee_per_gas.map(|fee| fee + 1),
+        |b| b.header.excess_blob_gas = b.header.excess_blob_gas.map(|gas| gas + 1),
+        |b| b.header.parent_hash = B256::ZERO,
+        |b| b.ommers = vec![b.header.clone(); 2],
+        |b| b.ommers.iter_mut().for_each(|ommer| (ommer.gas_limit, ommer.number) = (0, ommer.number + 9)),
+    ];
+    let mut compared = 0;
+    for index in 1..chain.blocks.len() {
+        for change in changes {
+            let mut block = chain.blocks[index].clone();
+            change(&mut block);
+            block.seal();
+            let window = chain.window(index);
+            // Rules of links only: the others do not look at earlier headers.
+            let links = |window: &[Ancestor<'_>], total: Option<U256>| {
+                let (mut faults, hash) = (Vec::new(), block.header.hash_slow());
+                let ommers = Ommers::Known(&block.ommers);
+                let input = HeaderInput { number: block.number, header: &block.header, hash, ommers };
+                let unchecked = check_links(&input, window, total, &chain.rules, &mut faults);
+                (faults, unchecked)
+            };
+            let total = chain.total(index).map(|total| total / U256::from(1 + index as u64 % 2));
+            let (all, _) = links(&window, total);
+            for from in 0..=window.len() {
+                for total in [None, total] {
+                    let (some, unchecked) = links(&window[from..], total);
+                    assert!(some.iter().all(|fault| all.contains(fault)), "block {index}: {some:?}");
+                    // And nothing is passed over in silence.
+                    assert!(some.len() == all.len() || unchecked != Unchecked::default(), "block {index}, from {from}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 9 * 2 * (2 + 3 + 4 + 5 + 6 + 7 + 48 * 8));
 }

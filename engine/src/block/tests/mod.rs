@@ -144,7 +144,7 @@ impl OwnedBlock {
         (faults, unchecked)
     }
 
-    /// Names of the reasons, sorted, each once.
+    /// The reasons, sorted, each once.
     pub(super) fn reasons(&self, window: &[Ancestor<'_>], total: Option<U256>, rules: &ChainRules) -> Vec<Reason> {
         let mut reasons: Vec<_> = self.judge(window, total, rules).0.into_iter().map(|fault| fault.reason).collect();
         reasons.sort();
@@ -184,7 +184,7 @@ impl Chain {
 
     /// Total difficulty before the block at `index`.
     pub(super) fn total(&self, index: usize) -> Option<U256> {
-        self.blocks[..index].iter().fold(Some(U256::ZERO), |sum, block| total_difficulty_after(sum, &block.header))
+        self.blocks[..index].iter().try_fold(U256::ZERO, |sum, block| total_difficulty_after(Some(sum), &block.header))
     }
 }
 
