@@ -1,7 +1,8 @@
 //! The spec tests' blocks: valid ones have no fault, and those that must be refused for a reason of B's are.
 //!
-//! Outcomes are at hand for some valid blocks only, so refusals that need execution (gas used, receipts, requests, state) are
-//! out of reach here. Each block is judged at the place after its parent; the windows follow the parents, so side chains are judged too.
+//! Outcomes are at hand for some valid blocks only, so refusals that need execution (gas used, receipts, requests,
+//! state) are out of reach here. Each block is judged at the place after its parent; the windows follow the parents, so
+//! side chains are judged too.
 
 use super::*;
 use crate::reason::Reason::*;
@@ -9,7 +10,8 @@ use alloy_consensus::ReceiptEnvelope;
 use alloy_eips::eip2718::Decodable2718;
 use std::collections::{BTreeMap, HashMap};
 
-/// Reasons of which at least one must be found, by the name of the exception; `None` where B has no say without outcomes.
+/// Reasons of which at least one must be found, by the name of the exception; `None` where B has no say without
+/// outcomes.
 fn expected(exception: &str) -> Option<&'static [Reason]> {
     let name = exception.trim_start_matches("BlockException.");
     Some(match name {
@@ -56,8 +58,8 @@ fn expected(exception: &str) -> Option<&'static [Reason]> {
 /// Rules of a case's network.
 fn network(case: &Json) -> ChainRules {
     let name = case["network"].as_str().unwrap();
-    let forks = "Frontier Homestead EIP150 EIP158 Byzantium Constantinople ConstantinopleFix Istanbul MuirGlacier Berlin \
-                 London ArrowGlacier GrayGlacier Paris Shanghai Cancun Prague Osaka BPO1 BPO2 BPO3 BPO4";
+    let forks = "Frontier Homestead EIP150 EIP158 Byzantium Constantinople ConstantinopleFix Istanbul MuirGlacier \
+                 Berlin London ArrowGlacier GrayGlacier Paris Shanghai Cancun Prague Osaka BPO1 BPO2 BPO3 BPO4";
     let forks: Vec<&str> = forks.split_whitespace().collect();
     let order = |fork: &str| forks.iter().position(|&f| f == fork).unwrap_or_else(|| panic!("{fork} is not a fork"));
     // "AToBAt5", "AToBAtTime15k", "AToBAtDiffC0000"; the DAO fork stands beside the others.

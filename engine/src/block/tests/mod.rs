@@ -1,4 +1,5 @@
-//! Tests of the judgement Block: real chains without a fault, mutations with exactly the predicted ones, attacks by name.
+//! Tests of the judgement Block: real chains without a fault, mutations with exactly the predicted ones, attacks by
+//! name.
 //!
 //! Blocks are read by alloy's decoders; nothing here shares a line with the loader.
 

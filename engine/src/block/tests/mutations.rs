@@ -1,7 +1,7 @@
 //! A table of mutations: each header field of blocks of three eras changed alone gives exactly the predicted reasons.
 //!
-//! Every mutated block is sealed again (its hash and the `h` write follow), so that only the field itself speaks. Links from
-//! the next block are judged apart: any change to a header breaks its child's parent hash.
+//! Every mutated block is sealed again (its hash and the `h` write follow), so that only the field itself speaks. Links
+//! from the next block are judged apart: any change to a header breaks its child's parent hash.
 
 use super::*;
 use crate::reason::Reason::*;
@@ -53,7 +53,8 @@ fn header_fields_of_proof_of_work() {
             ("difficulty", |h| h.difficulty += U256::ONE, &[WrongDifficulty]),
             (
                 "difficulty 0",
-                |h| h.difficulty = U256::ZERO, // Paris would be the first fork with a base fee, whose gas limit starts from the parent's doubled.
+                |h| h.difficulty = U256::ZERO,
+                // Paris would be the first fork with a base fee: its gas limit starts from the parent's doubled.
                 &[ProofOfStakeTooEarly, WrongNonce, WrongGasLimit, BaseFeePresence],
             ),
             ("number", |h| h.number += 1, &[WrongNumber]),

@@ -137,7 +137,8 @@ proptest! {
                 rules.london = Some(0);
                 rules.shanghai = Some(0);
                 rules.cancun = Some(0);
-                rules.blobs = vec![BlobParameters { time: 0, target: fields[12], max: fields[13], base_fee_update_fraction: fields[14] }];
+                let [target, max, base_fee_update_fraction] = [fields[12], fields[13], fields[14]];
+                rules.blobs = vec![BlobParameters { time: 0, target, max, base_fee_update_fraction }];
             }
             if step > 1 {
                 rules.osaka = Some(0);
