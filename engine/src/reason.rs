@@ -1,9 +1,12 @@
-//! Why a chain is invalid: one enum of reasons for all three judgements, the five checks that report them, and the fault they make.
+//! Why a chain is invalid: one enum of reasons for all three judgements, the five checks that report them, and the
+//! fault they make.
 //!
-//! The order of `Reason` is that in which a sequential node would meet them: form of the transaction, its moves, inclusion,
-//! execution, outcome, then what links transactions, then what a whole block says. Reports are sorted by it, so a new reason
-//! goes to its place, not to the end. Names are kebab-case and part of the report's format: they are never reused.
-//! Source: `engine/PROTOCOL.md` sections 4 to 6; inclusion: `InvalidTransaction` and `InvalidHeader` of revm 43, one to one.
+//! The order of `Reason` is that in which a sequential node would meet them: form of the transaction, its moves,
+//! inclusion, execution, outcome, then what links transactions, then what a whole block says. Reports are sorted by it,
+//! so a new reason goes to its place, not to the end. Names are kebab-case and part of the report's format: they are
+//! never reused.
+//! Source: `engine/PROTOCOL.md` sections 4 to 6; inclusion: `InvalidTransaction` and `InvalidHeader` of revm 43, one to
+//! one.
 
 use manaflow_loader::model::{Cell, Location};
 use revm::context::result::{InvalidHeader, InvalidTransaction};
@@ -102,15 +105,18 @@ reasons! {
     MissingChainId "missing-chain-id" "A typed transaction has no chain id."
     EarlyReplayProtection "early-replay-protection" "The signature names a chain before Spurious Dragon (EIP-155)."
     WrongSender "wrong-sender" "The declared sender is not the one the signature recovers to."
-    WrongAuthority "wrong-authority" "The declared authority of a set-code tuple is not the one its signature says (EIP-7702)."
+    WrongAuthority "wrong-authority"
+        "The declared authority of a set-code tuple is not the one its signature says (EIP-7702)."
 
     // Solo: form of the moves.
     WrongMask "wrong-mask" "A move says that the sender signed a field that is not signed."
     MovesNotAscending "moves-not-ascending" "The moves are not strictly ascending by cell."
     ModeMismatch "mode-mismatch" "The mode is write where before equals after, or read where they differ."
-    ValueNotCanonical "value-not-canonical" "An absent account has a nonce, a balance or code, or a value is not of its cell's kind."
+    ValueNotCanonical "value-not-canonical"
+        "An absent account has a nonce, a balance or code, or a value is not of its cell's kind."
     AssumedVersion "assumed-version" "A transaction that is not a system transaction assumes a before."
-    MissingAccountMove "missing-account-move" "A storage move has no account move on its address in the same transaction."
+    MissingAccountMove "missing-account-move"
+        "A storage move has no account move on its address in the same transaction."
     WrongGeneration "wrong-generation" "A storage move's generation is not its account's before."
     MissingHashWrite "missing-hash-write" "The closing does not write its block's hash from virgin."
 
@@ -121,7 +127,8 @@ reasons! {
     FeeMarketTransactionTooEarly "fee-market-transaction-too-early" "Type 2 before London (EIP-1559)."
     BlobTransactionTooEarly "blob-transaction-too-early" "Type 3 before Cancun (EIP-4844)."
     SetCodeTransactionTooEarly "set-code-transaction-too-early" "Type 4 before Prague (EIP-7702)."
-    InitCodeTransactionTooEarly "init-code-transaction-too-early" "An initcode transaction where there is none (EIP-7873)."
+    InitCodeTransactionTooEarly "init-code-transaction-too-early"
+        "An initcode transaction where there is none (EIP-7873)."
     InitCodeTransactionCreates "init-code-transaction-creates" "An initcode transaction has no recipient (EIP-7873)."
     AccessListTooEarly "access-list-too-early" "An access list before Berlin."
     BlobFeeTooEarly "blob-fee-too-early" "A maximum fee of blob gas before Cancun."
@@ -155,7 +162,8 @@ reasons! {
     WrongCode "wrong-code" "A code blob does not hash to its key."
     SystemCallFailed "system-call-failed" "A system call reverts or halts, or its contract has no code."
     MissingOutcome "missing-outcome" "A transaction that can be included declares no outcome."
-    UnexpectedOutcome "unexpected-outcome" "A transaction that cannot be included, or a system transaction, declares an outcome."
+    UnexpectedOutcome "unexpected-outcome"
+        "A transaction that cannot be included, or a system transaction, declares an outcome."
     WrongStatus "wrong-status" "The declared status is not that of the execution."
     WrongGasUsed "wrong-gas-used" "The declared gas used is not that of the execution."
     WrongLogs "wrong-logs" "The declared logs are not those of the execution."
@@ -178,20 +186,24 @@ reasons! {
     WrongTimestamp "wrong-timestamp" "The timestamp is not above the parent's."
     WrongGasLimit "wrong-gas-limit" "The gas limit is out of bounds, or too far from the parent's."
     ExtraDataTooLong "extra-data-too-long" "More than 32 bytes of extra data."
-    WrongDaoExtraData "wrong-dao-extra-data" "The extra data of the DAO fork's first ten blocks is not as that side demands (EIP-779, EIP-799)."
+    WrongDaoExtraData "wrong-dao-extra-data"
+        "The extra data of the DAO fork's first ten blocks is not as that side demands (EIP-779, EIP-799)."
     WrongDifficulty "wrong-difficulty" "The difficulty does not follow from the parent."
     ProofOfStakeTooEarly "proof-of-stake-too-early" "Difficulty 0 before the terminal total difficulty (EIP-3675)."
     ProofOfWorkTooLate "proof-of-work-too-late" "Difficulty above 0 after the terminal block (EIP-3675)."
     WrongNonce "wrong-nonce" "The nonce is not 0 after the merge (EIP-3675)."
     BaseFeePresence "base-fee-presence" "The base fee is missing from London on, or there before."
-    WithdrawalsRootPresence "withdrawals-root-presence" "The withdrawals root is missing from Shanghai on, or there before."
+    WithdrawalsRootPresence "withdrawals-root-presence"
+        "The withdrawals root is missing from Shanghai on, or there before."
     BlobGasUsedPresence "blob-gas-used-presence" "The blob gas used is missing from Cancun on, or there before."
     ExcessBlobGasPresence "excess-blob-gas-presence" "The excess blob gas is missing from Cancun on, or there before."
-    ParentBeaconRootPresence "parent-beacon-root-presence" "The parent beacon root is missing from Cancun on, or there before."
+    ParentBeaconRootPresence "parent-beacon-root-presence"
+        "The parent beacon root is missing from Cancun on, or there before."
     RequestsHashPresence "requests-hash-presence" "The requests hash is missing from Prague on, or there before."
     UnknownHeaderField "unknown-header-field" "The header has a field of a fork that these rules do not have."
     WrongBaseFee "wrong-base-fee" "The base fee does not follow from the parent (EIP-1559)."
-    WrongExcessBlobGas "wrong-excess-blob-gas" "The excess blob gas does not follow from the parent (EIP-4844, EIP-7918)."
+    WrongExcessBlobGas "wrong-excess-blob-gas"
+        "The excess blob gas does not follow from the parent (EIP-4844, EIP-7918)."
 
     // Block: the body against the header.
     WithdrawalsPresence "withdrawals-presence" "The list of withdrawals is missing from Shanghai on, or there before."
@@ -207,13 +219,16 @@ reasons! {
     RepeatedOmmer "repeated-ommer" "The ommer is listed twice, here or in one of the blocks before."
     OmmerIsAncestor "ommer-is-ancestor" "The ommer is a block of this chain."
     WrongOmmerDepth "wrong-ommer-depth" "The ommer is not one to six blocks older than the block."
-    OmmerParentNotAncestor "ommer-parent-not-ancestor" "The ommer's parent is not an ancestor two to seven blocks before."
+    OmmerParentNotAncestor "ommer-parent-not-ancestor"
+        "The ommer's parent is not an ancestor two to seven blocks before."
     InvalidOmmer "invalid-ommer" "The ommer's header breaks a rule against its own parent."
 
     // Block: the outcomes against the header.
-    GasLimitAboveRemaining "gas-limit-above-remaining" "The transaction's gas limit is above what those before it left of the block's."
+    GasLimitAboveRemaining "gas-limit-above-remaining"
+        "The transaction's gas limit is above what those before it left of the block's."
     WrongBlockGasUsed "wrong-block-gas-used" "The header's gas used is not the sum of the outcomes'."
-    WrongReceiptForm "wrong-receipt-form" "A receipt has a status before Byzantium, or a state root from it on (EIP-658)."
+    WrongReceiptForm "wrong-receipt-form"
+        "A receipt has a status before Byzantium, or a state root from it on (EIP-658)."
     WrongReceiptsRoot "wrong-receipts-root" "The receipts root is not that of the outcomes."
     WrongLogsBloom "wrong-logs-bloom" "The bloom filter is not that of the outcomes' logs."
     BadDepositLog "bad-deposit-log" "A log of the deposit contract has not the form of a deposit (EIP-6110)."

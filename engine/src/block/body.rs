@@ -1,6 +1,7 @@
 //! Rules that hold a body and its outcomes against the header, without hashing and without earlier headers.
 //!
-//! Solo sees one transaction; what only the sum shows is here: gas left in the block, blobs, size, deposits among all logs.
+//! Solo sees one transaction; what only the sum shows is here: gas left in the block, blobs, size, deposits among all
+//! logs.
 //! Source: execution-specs `check_transaction` and `apply_body`; EIP-658, 4844, 4895, 6110, 7685, 7934.
 
 use super::{BlockInput, Ommers, Sink, Unchecked, fork_of, requests};
@@ -103,7 +104,8 @@ fn gas(input: &BlockInput<'_>, sink: &mut Sink<'_>) -> bool {
     is_known && input.transactions.iter().all(|transaction| transaction.terms.is_some())
 }
 
-/// Blobs in all against the header and the fork's maximum; false if there is no maximum or a transaction's terms are missing.
+/// Blobs in all against the header and the fork's maximum; false if there is no maximum or a transaction's terms are
+/// missing.
 fn blobs(input: &BlockInput<'_>, fork: Fork, rules: &ChainRules, sink: &mut Sink<'_>) -> bool {
     if fork < Fork::Cancun {
         return true; // a blob transaction before Cancun is refused by the EVM

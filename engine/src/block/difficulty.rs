@@ -1,8 +1,8 @@
 //! Proof of work's difficulty and the sums of it.
 //!
 //! All arithmetic saturates at 2^256 - 1: a header cannot say more, so what saturates is refused by comparison.
-//! Source: Yellow Paper section 4.3.4 (Frontier, Homestead); EIP-100 (ommers, Byzantium); bomb delays: EIPs 649, 1234, 2384,
-//! 3554, 4345, 5133.
+//! Source: Yellow Paper section 4.3.4 (Frontier, Homestead); EIP-100 (ommers, Byzantium); bomb delays: EIPs 649, 1234,
+//! 2384, 3554, 4345, 5133.
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 use alloy_primitives::U256;

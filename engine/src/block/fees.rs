@@ -1,7 +1,8 @@
 //! What a header's gas limit, base fee and excess blob gas must be, given the parent.
 //!
-//! Like alloy's `calc_next_block_base_fee` and `next_block_excess_blob_gas_osaka`, but in widths that no header can overflow:
-//! alloy's add in 64 bits, and a hostile parent would wrap there. The tests hold one against the other where both are defined.
+//! Like alloy's `calc_next_block_base_fee` and `next_block_excess_blob_gas_osaka`, but in widths that no header can
+//! overflow: alloy's add in 64 bits, and a hostile parent would wrap there. The tests hold one against the other where
+//! both are defined.
 //! Source: Yellow Paper section 4.3.4 (gas limit); EIP-1559; EIP-4844, EIP-7691, EIP-7918.
 
 use alloy_eips::{

@@ -1,6 +1,8 @@
-//! Rules between headers: a header by itself, against its parent, against total difficulty, and (in `ommers`) its ommers.
+//! Rules between headers: a header by itself, against its parent, against total difficulty, and (in `ommers`) its
+//! ommers.
 //!
-//! The same rules hold for an ommer against its own parent, so they yield violations without a place; the caller says where.
+//! The same rules hold for an ommer against its own parent, so they yield violations without a place; the caller says
+//! where.
 //! Source: execution-specs `validate_header` of each fork; EIP-779 and EIP-799 (DAO); EIP-3675 (merge).
 
 use super::{Ancestor, HeaderInput, Sink, Unchecked, WINDOW, difficulty, fees, fork_of, location, ommers, or_none};
@@ -40,9 +42,9 @@ impl Violations {
 
 /// Judges a header and its ommers against the window and total difficulty before (check `blocks`).
 ///
-/// `window`: the headers before, oldest first, each the predecessor of the next by place, the last one the parent; at most
-/// seven are looked at. `total_difficulty`: the sum over all blocks before. Neither grows the list of what is wrong by being
-/// absent: what cannot be judged is counted.
+/// `window`: the headers before, oldest first, each the predecessor of the next by place, the last one the parent; at
+/// most seven are looked at. `total_difficulty`: the sum over all blocks before. Neither grows the list of what is
+/// wrong by being absent: what cannot be judged is counted.
 ///
 /// # Panics
 /// If `input.number` is not below 2^40.
@@ -207,8 +209,8 @@ fn excess_blob_gas(header: &Header, parent: &Header, fork: Fork, rules: &ChainRu
     true
 }
 
-/// EIP-3675: proof of work before the terminal total difficulty is reached, proof of stake after; false if neither the total
-/// before nor the parent decides.
+/// EIP-3675: proof of work before the terminal total difficulty is reached, proof of stake after; false if the total
+/// before is not known. A parent by proof of stake does not stand in for it: it may be as false as the block.
 fn merge(
     header: &Header,
     parent: Option<&Header>,
@@ -218,27 +220,24 @@ fn merge(
 ) -> bool {
     let terminal = rules.terminal_total_difficulty;
     let is_reached = match (terminal, total_difficulty) {
-        (None, _) => false,
-        (Some(terminal), Some(total)) => total >= terminal,
-        // A parent by proof of stake claims that the total was reached before it.
-        (Some(_), None) => match parent {
-            Some(parent) if parent.difficulty.is_zero() => true,
-            _ => return false,
-        },
+        (None, _) => Some(false),
+        (Some(terminal), total) => total.map(|total| total >= terminal),
     };
-    let terminal = or_none(terminal);
+    // There is no way back, whatever the total; genesis is by neither.
+    let is_after_stake = terminal.is_some() && parent.is_some_and(|p| p.difficulty.is_zero() && p.number != 0);
     let is_stake = header.difficulty.is_zero();
+    let terminal = or_none(terminal);
     out.demand(
-        is_reached || !is_stake,
+        !(is_stake && is_reached == Some(false)),
         Reason::ProofOfStakeTooEarly,
         "difficulty 0",
         format_args!("above 0 before terminal total difficulty {terminal}"),
     );
     out.demand(
-        !is_reached || is_stake,
+        is_stake || !(is_after_stake || is_reached == Some(true)),
         Reason::ProofOfWorkTooLate,
         format_args!("difficulty {}", header.difficulty),
         format_args!("0 after terminal total difficulty {terminal}"),
     );
-    true
+    is_reached.is_some()
 }

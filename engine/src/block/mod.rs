@@ -1,14 +1,16 @@
 //! The judgement Block (B): what a header, a body and the outcomes say of each other and of up to seven headers before.
 //!
-//! In: plain data of one block, nothing carried from block to block, so blocks may be judged in any order and in parallel.
-//! Three functions, by what they cost and what they need: [`check_hashes`] hashes and builds tries; [`check_body`] holds the
-//! body and the outcomes against the header; [`check_links`] holds the header and its ommers against the window of earlier
-//! headers and the total difficulty before. The last is separate because a merge of two pieces runs it again, over the seam,
-//! when the window is known: with more input it reports the same faults and perhaps more, never fewer.
+//! In: plain data of one block, nothing carried from block to block, so blocks may be judged in any order and in
+//! parallel. Three functions, by what they cost and what they need: [`check_hashes`] hashes and builds tries;
+//! [`check_body`] holds the body and the outcomes against the header; [`check_links`] holds the header and its ommers
+//! against the window of earlier headers and the total difficulty before. The last is separate because a merge of two
+//! pieces runs it again, over the seam, when the window is known: with more input it reports the same faults and
+//! perhaps more, never fewer.
 //! Out: faults appended to a list (all of them; none stops another) and counts of rules that lacked their input.
 //! B never executes and never looks at moves, save two that are passed in: the closing's `h` write and, at block 0, the
 //! allocation. Fork rules are taken at the header's own number and time; merged means header difficulty 0.
-//! Source: `engine/PROTOCOL.md` section 4; EIPs as named at each rule; execution-specs `validate_header`, `validate_ommers`.
+//! Source: `engine/PROTOCOL.md` section 4; EIPs as named at each rule; execution-specs `validate_header`,
+//! `validate_ommers`.
 
 mod body;
 mod difficulty;

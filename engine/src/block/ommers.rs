@@ -1,7 +1,7 @@
 //! Rules of ommers: few, recent, of this chain's stem but not on it, never twice, and valid headers themselves.
 //!
-//! Depth counts from the header's own number. An ommer one to six blocks old has its parent two to seven blocks back, so the
-//! window of seven decides all of it; a shorter one decides what it can.
+//! Depth counts from the header's own number. An ommer one to six blocks old has its parent two to seven blocks back,
+//! so the window of seven decides all of it; a shorter one decides what it can.
 //! Source: Yellow Paper section 11.1; execution-specs `validate_ommers`; EIP-3675 (none after the merge).
 
 use super::{

@@ -1,7 +1,7 @@
 //! Roots and hashes of a header, recomputed from body, outcomes and allocation.
 //!
-//! Optional fields are compared as options, so that the check stands alone: a root that is missing, or there too early, is
-//! reported here too, beside the rule of presence. Receipts carry the type of their transaction's first byte.
+//! Optional fields are compared as options, so that the check stands alone: a root that is missing, or there too early,
+//! is reported here too, beside the rule of presence. Receipts carry the type of their transaction's first byte.
 //! Source: Yellow Paper section 4.3; EIP-2718 (typed receipts), EIP-658, EIP-4895, EIP-7685; tries: alloy-trie.
 
 use super::{BlockInput, Ommers, Sink, Unchecked, fork_of, or_none, requests};

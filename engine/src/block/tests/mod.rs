@@ -1,4 +1,5 @@
-//! Tests of the judgement Block: real chains without a fault, mutations with exactly the predicted ones, attacks by name.
+//! Tests of the judgement Block: real chains without a fault, mutations with exactly the predicted ones, attacks by
+//! name.
 //!
 //! Blocks are read by alloy's decoders; nothing here shares a line with the loader.
 
@@ -9,12 +10,15 @@ mod mutations;
 mod units;
 
 use super::*;
-use alloy_consensus::{Block, Header, TxEnvelope};
+use alloy_consensus::{Block, Eip658Value, Header, Receipt, ReceiptEnvelope, TxEnvelope};
 use alloy_eips::{eip2718::Encodable2718, eip4895::Withdrawals};
 use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B64, KECCAK256_EMPTY, b256, keccak256};
 use alloy_rlp::Decodable;
-use manaflow_loader::{model::AccountValue, rules::BlobParameters};
+use manaflow_loader::{
+    model::{AccountValue, Status},
+    rules::BlobParameters,
+};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +89,22 @@ impl OwnedBlock {
         self.hash_write = Some(self.header.hash_slow().into());
     }
 
+    /// Gives each transaction the outcome of its receipt.
+    pub(super) fn set_receipts(&mut self, receipts: impl ExactSizeIterator<Item = ReceiptEnvelope>) {
+        assert_eq!(receipts.len(), self.transactions.len());
+        let mut before = 0;
+        for (transaction, receipt) in self.transactions.iter_mut().zip(receipts) {
+            let Receipt { status, cumulative_gas_used, logs } = receipt.as_receipt().unwrap().clone();
+            let status = match status {
+                Eip658Value::Eip658(true) => Status::Success,
+                Eip658Value::Eip658(false) => Status::Failure,
+                Eip658Value::PostState(root) => Status::Root(Some(root)),
+            };
+            transaction.outcome = Some(Outcome { status, gas_used: cumulative_gas_used - before, logs });
+            before = cumulative_gas_used;
+        }
+    }
+
     pub(super) fn ancestor(&self) -> Ancestor<'_> {
         Ancestor { header: &self.header, hash: self.header.hash_slow(), ommers: Some(&self.ommer_hashes) }
     }
@@ -125,7 +145,7 @@ impl OwnedBlock {
         (faults, unchecked)
     }
 
-    /// Names of the reasons, sorted, each once.
+    /// The reasons, sorted, each once.
     pub(super) fn reasons(&self, window: &[Ancestor<'_>], total: Option<U256>, rules: &ChainRules) -> Vec<Reason> {
         let mut reasons: Vec<_> = self.judge(window, total, rules).0.into_iter().map(|fault| fault.reason).collect();
         reasons.sort();
@@ -165,7 +185,7 @@ impl Chain {
 
     /// Total difficulty before the block at `index`.
     pub(super) fn total(&self, index: usize) -> Option<U256> {
-        self.blocks[..index].iter().fold(Some(U256::ZERO), |sum, block| total_difficulty_after(sum, &block.header))
+        self.blocks[..index].iter().try_fold(U256::ZERO, |sum, block| total_difficulty_after(Some(sum), &block.header))
     }
 }
 
