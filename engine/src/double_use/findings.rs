@@ -167,7 +167,6 @@ impl Findings {
             first: judge.first,
             end: columns.first().saturating_add(columns.blocks()),
             origin,
-            later_origins: BTreeMap::new(),
             parent_hash: columns.parent_hash().filter(|_| judge.first == columns.first()),
             culprits: culprits(self.wrong, judge),
             requirements: requirements(self.open, judge),
@@ -206,6 +205,7 @@ fn culprits<C: Columns>(wrong: Vec<Wrong>, judge: &Judge<'_, C>) -> Vec<Culprit<
             write: w.u.write,
             intx: judge.version(w.u.intx),
             prev: w.u.prev,
+            counts_from: columns.origin(),
             expected: match w.span {
                 Span::After { row, value } => Some((Version::At(columns.location(row)), value)),
                 Span::Entry if judge.first == 0 => Some((Version::Virgin, 0)),
@@ -226,6 +226,7 @@ fn requirements<C: Columns>(mut open: Vec<Use>, judge: &Judge<'_, C>) -> Vec<Dem
         intx: judge.version(u.intx),
         prev: u.prev,
         origin: columns.origin(),
+        counts_from: columns.origin(),
     };
     open.sort_unstable_by_key(|u| (u.cell, u.row, u.place));
     let mut demands = Vec::with_capacity(open.len());
@@ -245,5 +246,5 @@ fn requirements<C: Columns>(mut open: Vec<Use>, judge: &Judge<'_, C>) -> Vec<Dem
 
 /// The exit of a cell.
 pub(super) fn exit<C: Columns>(columns: &C, cell: u32, row: u32, value: u32) -> Exit<u32, u32> {
-    Exit { cell, version: columns.location(row), value, origin: columns.origin() }
+    Exit { cell, version: columns.location(row), value, origin: columns.origin(), counts_from: columns.origin() }
 }

@@ -6,7 +6,8 @@
 //! **Generations** count from each import's origin. Before anything is compared, the side whose count of an address began
 //! later is shifted to the other's (section 2), by the generations that the two declare of its account at the seam. A
 //! negative difference is not shifted: the values then differ, which is `wrong-before`. A virgin account has generation 0
-//! whatever the origin. An address that only one side knows keeps its own origin (`later_origins`) until a merge meets both.
+//! whatever the origin. Each entry says from where it counts (`counts_from`): a side that does not use an address, or that
+//! assumed its account, leaves the count of a later side as it is, until a merge meets both.
 //!
 //! **Order.** For one import any order of merging gives the same. A demand of another import that met an exit stays as judged
 //! if a piece merged later on the left turns out to assume that exit's account: such pieces are merged with their own import
@@ -15,8 +16,8 @@
 use super::columns::Malformed;
 use super::result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
 use alloy_primitives::Address;
-use manaflow_loader::model::{Cell, Location, Mark, Value, Version};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use manaflow_loader::model::{Cell, Mark, Value, Version};
+use std::collections::HashMap;
 
 /// The result of `a` and `b` together. Errors: b does not begin where a ends; a generation beyond 2^32.
 pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malformed> {
@@ -25,18 +26,16 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
         return Err(Malformed::new("later segment", reason));
     }
     let (mut a, mut b) = (a.clone(), b.clone());
-    let later_origins = align(&mut a, &mut b)?;
+    align(&mut a, &mut b)?;
 
-    let mut assumed = a.assumed.clone();
-    b.assumed.iter().for_each(|(x, at)| assume(&mut assumed, *x, *at));
     let mut culprits = a.culprits.clone();
     culprits.extend(b.culprits.iter().map(|c| place(c, &a)));
-    let mut requirements = a.requirements.clone();
+    let (mut requirements, mut unknown) = (a.requirements.clone(), Vec::new());
     for d in &b.requirements {
         match judge(d, &a) {
             Met::Yes => {}
             Met::Unknown => {
-                assume(&mut assumed, Assumption { cell: d.cell, origin: d.origin, declared: false }, d.first);
+                unknown.push((Assumption { cell: d.cell, origin: d.origin, declared: false }, d.first));
             }
             Met::Passes => requirements.push(*d),
             Met::No(reason, window, expected) => culprits.push(Culprit {
@@ -47,27 +46,23 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
                 write: d.write,
                 intx: d.intx,
                 prev: d.prev,
+                counts_from: d.counts_from,
                 expected,
             }),
         }
     }
-    Ok(SegmentResult {
+    let mut merged = SegmentResult {
         first: a.first,
         end: b.end,
         origin: a.origin.min(b.origin),
-        later_origins,
         parent_hash: if a.first == a.end { b.parent_hash } else { a.parent_hash },
         culprits: distinct_culprits(culprits),
         requirements: distinct_demands(requirements),
         exits: overlay(&a.exits, &b.exits),
-        assumed,
-    })
-}
-
-/// Adds an assumption at a location: the last of those declared, the first of the others.
-fn assume(assumed: &mut BTreeMap<Assumption, Location>, x: Assumption, at: Location) {
-    let entry = assumed.entry(x).or_insert(at);
-    *entry = if x.declared { at.max(*entry) } else { at.min(*entry) };
+        assumed: a.assumed,
+    };
+    b.assumed.into_iter().chain(unknown).for_each(|(x, at)| merged.assume(x, at));
+    Ok(merged)
 }
 
 enum Met {
@@ -81,7 +76,7 @@ enum Met {
 fn judge(d: &Demand, a: &SegmentResult) -> Met {
     let wrong_version = if d.write { Reason::DoubleUse } else { Reason::StaleRead };
     let (window, version, value, is_met) = match a.exit(&d.cell) {
-        Some(exit) if exit.origin != d.origin && !a.is_known(exit) => return Met::Unknown,
+        Some(exit) if is_unknown_to(exit, d, a) => return Met::Unknown,
         Some(exit) => {
             let is_met = match d.intx {
                 Version::At(v) => v == exit.version,
@@ -138,7 +133,7 @@ fn distinct_culprits(mut culprits: Vec<Culprit>) -> Vec<Culprit> {
 }
 
 fn distinct_demands(mut demands: Vec<Demand>) -> Vec<Demand> {
-    let kind = |d: &Demand| (d.cell, d.write, d.intx, d.prev, d.origin);
+    let kind = |d: &Demand| (d.cell, d.write, d.intx, d.prev, d.origin, d.counts_from);
     demands.sort_unstable_by_key(|d| (kind(d), d.first));
     demands.dedup_by_key(|d| kind(d));
     demands.sort_unstable();
@@ -159,124 +154,113 @@ fn overlay(a: &[Exit], b: &[Exit]) -> Vec<Exit> {
     out
 }
 
-/// How far the generations of addresses are shifted.
-type Shifts = HashMap<Address, u32>;
+/// How the generations of addresses are shifted: from the count that began at a block, by how many, to which count.
+type Shifts = HashMap<(Address, u64), (u32, u64)>;
 
-/// Brings both sides to one count of generations, address by address; returns which addresses still count from later.
-fn align(a: &mut SegmentResult, b: &mut SegmentResult) -> Result<BTreeMap<Address, u64>, Malformed> {
-    if a.origin == b.origin && a.later_origins.is_empty() && b.later_origins.is_empty() {
-        return Ok(BTreeMap::new());
-    }
+/// Brings both sides to one count of generations, for each address that the seam tells of.
+fn align(a: &mut SegmentResult, b: &mut SegmentResult) -> Result<(), Malformed> {
     let (mut shift_a, mut shift_b) = (Shifts::new(), Shifts::new());
-    let (in_a, in_b) = (addresses(a), addresses(b));
-    let mut later = BTreeMap::new();
-    let origin = a.origin.min(b.origin);
-    for &address in in_a.union(&in_b) {
-        let (from_a, from_b) = (a.origin_of(&address), b.origin_of(&address));
-        let from = match (in_a.contains(&address), in_b.contains(&address)) {
-            (true, false) => from_a,
-            (false, _) => from_b,
-            (true, true) => match seam(a, b, address) {
-                Some((left, right)) => {
-                    let (shifts, by) = if from_a < from_b {
-                        (&mut shift_b, left.checked_sub(right))
-                    } else if from_a > from_b {
-                        (&mut shift_a, right.checked_sub(left))
-                    } else {
-                        (&mut shift_b, None)
-                    };
-                    if let Some(by) = by.filter(|by| *by > 0) {
-                        shifts.insert(address, by);
-                    }
-                    from_a.min(from_b)
-                }
-                None => from_a.max(from_b),
+    let accounts = b.requirements.iter().filter(|d| d.cell.mark == Mark::Account && states_generation(d));
+    for of_account in accounts.collect::<Vec<_>>().chunk_by(|x, y| x.cell == y.cell) {
+        let demanded = of_account[0];
+        let (left, left_from) = match a.exit(&demanded.cell) {
+            Some(exit) if is_unknown_to(exit, demanded, a) => continue,
+            Some(exit) => (exit.value, exit.counts_from),
+            None => match own_demand(a, &demanded.cell) {
+                Some(own) => (own.prev, own.counts_from),
+                None => continue,
             },
         };
-        if from != origin {
-            later.insert(address, from);
+        let (Value::Account(left), Value::Account(right)) = (left, demanded.prev) else { continue };
+        let (address, right_from) = (demanded.cell.addr, demanded.counts_from);
+        if left_from < right_from {
+            let by = left.generation.checked_sub(right.generation);
+            shift_b.extend(by.map(|by| ((address, right_from), (by, left_from))));
+        } else if left_from > right_from {
+            let by = right.generation.checked_sub(left.generation);
+            shift_a.extend(by.map(|by| ((address, left_from), (by, right_from))));
         }
     }
     shift(a, &shift_a)?;
-    shift(b, &shift_b)?;
-    Ok(later)
+    shift(b, &shift_b)
 }
 
-/// Addresses whose generations a result knows of.
-fn addresses(s: &SegmentResult) -> BTreeSet<Address> {
-    let cells = (s.exits.iter().map(|e| e.cell))
-        .chain(s.requirements.iter().map(|d| d.cell))
-        .chain(s.assumed.keys().map(|x| x.cell));
-    cells.filter(|c| c.mark != Mark::BlockHash).map(|c| c.addr).collect()
+/// Whether a demand of another import meets an exit that its own import does not know.
+fn is_unknown_to(exit: &Exit, d: &Demand, a: &SegmentResult) -> bool {
+    exit.origin != d.origin && !a.is_known(exit)
 }
 
-/// Generations of an address on both sides of the seam: a's exit, or a's own demand, and b's demand.
-fn seam(a: &SegmentResult, b: &SegmentResult, address: Address) -> Option<(u32, u32)> {
-    let cell = Cell::account(address);
-    let demanded = demand_of(b, &cell)?;
-    let left = match a.exit(&cell) {
-        Some(exit) if exit.origin != demanded.origin && !a.is_known(exit) => return None,
-        Some(exit) => exit.value,
-        None => demand_of(a, &cell)?.prev,
-    };
-    match (left, demanded.prev) {
-        (Value::Account(left), Value::Account(right)) => Some((left.generation, right.generation)),
-        _ => None,
-    }
+/// A virgin account has no generation to state: it is 0, whatever the origin.
+fn states_generation(d: &Demand) -> bool {
+    d.intx != Version::Virgin
 }
 
-/// The first demand on a cell that states a generation: a virgin account has none to state.
-fn demand_of<'a>(s: &'a SegmentResult, cell: &Cell) -> Option<&'a Demand> {
+/// The first demand on a cell that states a generation.
+fn own_demand<'a>(s: &'a SegmentResult, cell: &Cell) -> Option<&'a Demand> {
     let start = s.requirements.partition_point(|d| d.cell < *cell);
-    s.requirements[start..].iter().take_while(|d| d.cell == *cell).find(|d| d.intx != Version::Virgin)
+    s.requirements[start..].iter().take_while(|d| d.cell == *cell).find(|d| states_generation(d))
 }
 
 /// Shifts the generations of addresses: values of `a` cells, keys of `s` cells.
-fn shift(s: &mut SegmentResult, by: &Shifts) -> Result<(), Malformed> {
-    if by.is_empty() {
+fn shift(s: &mut SegmentResult, shifts: &Shifts) -> Result<(), Malformed> {
+    if shifts.is_empty() {
         return Ok(());
     }
-    let add = |address: &Address, generation: &mut u32| match by.get(address) {
-        None => Ok(()),
-        Some(by) => {
-            let sum = generation.checked_add(*by);
-            *generation = sum.ok_or_else(|| {
-                Malformed::new(
-                    format!("account {address}"),
-                    format!("generation {generation} + {by}, expected below 2^32"),
-                )
-            })?;
-            Ok(())
-        }
-    };
-    let cell = |c: &mut Cell| if c.mark == Mark::Storage { add(&c.addr.clone(), &mut c.generation) } else { Ok(()) };
-    let value = |c: &Cell, version: Version, v: &mut Value| match (version, v) {
-        (Version::Virgin, _) | (_, Value::Word(_)) => Ok(()),
-        (_, Value::Account(account)) => add(&c.addr, &mut account.generation),
-    };
     for e in &mut s.exits {
-        cell(&mut e.cell)?;
-        value(&e.cell, Version::At(e.version), &mut e.value)?;
+        if let Some(by) = counted_anew(shifts, &e.cell, &mut e.counts_from) {
+            shift_cell(&mut e.cell, by)?;
+            shift_value(&e.cell, &mut e.value, by)?;
+        }
     }
     for d in &mut s.requirements {
-        cell(&mut d.cell)?;
-        value(&d.cell, d.intx, &mut d.prev)?;
-    }
-    for c in &mut s.culprits {
-        cell(&mut c.cell)?;
-        value(&c.cell, c.intx, &mut c.prev)?;
-        if let Some((version, expected)) = &mut c.expected {
-            value(&c.cell, *version, expected)?;
+        if let Some(by) = counted_anew(shifts, &d.cell, &mut d.counts_from) {
+            shift_cell(&mut d.cell, by)?;
+            if d.intx != Version::Virgin {
+                shift_value(&d.cell, &mut d.prev, by)?;
+            }
         }
     }
-    let mut assumed = BTreeMap::new();
-    for (mut x, at) in std::mem::take(&mut s.assumed) {
-        cell(&mut x.cell)?;
-        assumed.insert(x, at);
+    for c in &mut s.culprits {
+        if let Some(by) = counted_anew(shifts, &c.cell, &mut c.counts_from) {
+            shift_cell(&mut c.cell, by)?;
+            if c.intx != Version::Virgin {
+                shift_value(&c.cell, &mut c.prev, by)?;
+            }
+            if let Some((version, value)) = &mut c.expected
+                && *version != Version::Virgin
+            {
+                shift_value(&c.cell, value, by)?;
+            }
+        }
     }
-    s.assumed = assumed;
     s.exits.sort_unstable_by_key(|e| e.cell);
     s.requirements.sort_unstable();
     s.culprits.sort_unstable();
     Ok(())
+}
+
+/// How far the generations of an entry are shifted, if they are; the block from which they count is set.
+fn counted_anew(shifts: &Shifts, cell: &Cell, counts_from: &mut u64) -> Option<u32> {
+    let (by, to) = shifts.get(&(cell.addr, *counts_from)).filter(|_| cell.mark != Mark::BlockHash)?;
+    *counts_from = *to;
+    Some(*by)
+}
+
+fn shift_cell(cell: &mut Cell, by: u32) -> Result<(), Malformed> {
+    if cell.mark == Mark::Storage {
+        cell.generation = sum(cell, cell.generation, by)?;
+    }
+    Ok(())
+}
+
+fn shift_value(cell: &Cell, value: &mut Value, by: u32) -> Result<(), Malformed> {
+    if let Value::Account(account) = value {
+        account.generation = sum(cell, account.generation, by)?;
+    }
+    Ok(())
+}
+
+fn sum(cell: &Cell, generation: u32, by: u32) -> Result<u32, Malformed> {
+    let error = || Malformed::new(cell.to_string(), format!("generation {generation} + {by}, expected below 2^32"));
+    generation.checked_add(by).ok_or_else(error)
 }

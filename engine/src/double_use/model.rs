@@ -88,7 +88,7 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
             }
         }
         if let Some(w) = uses.iter().filter(|w| w.write).max_by_key(|w| w.location) {
-            exits.push(Exit { cell, version: w.location, value: w.next, origin });
+            exits.push(Exit { cell, version: w.location, value: w.next, origin, counts_from: origin });
         }
     }
     let mut culprits: Vec<_> = (culprits.into_iter())
@@ -100,23 +100,22 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
             write,
             intx,
             prev,
+            counts_from: origin,
             expected,
         })
         .collect();
     let mut requirements: Vec<_> = (demands.into_iter())
-        .map(|((cell, write, intx, prev), first)| Demand { cell, first, write, intx, prev, origin })
+        .map(|((cell, write, intx, prev), first)| Demand {
+            cell,
+            first,
+            write,
+            intx,
+            prev,
+            origin,
+            counts_from: origin,
+        })
         .collect();
     culprits.sort_unstable();
     requirements.sort_unstable();
-    SegmentResult {
-        first,
-        end,
-        origin,
-        later_origins: BTreeMap::new(),
-        parent_hash: None,
-        culprits,
-        requirements,
-        exits,
-        assumed,
-    }
+    SegmentResult { first, end, origin, parent_hash: None, culprits, requirements, exits, assumed }
 }

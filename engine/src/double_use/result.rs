@@ -4,7 +4,7 @@
 //! give cells and values as numbers (`SegmentResult<u32, u32>`); [`SegmentResult::resolve`] makes them whole.
 
 use super::columns::Columns;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use manaflow_loader::model::{Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
 
@@ -67,6 +67,8 @@ pub struct Culprit<C = Cell, V = Value> {
     pub intx: Version,
     /// Value before, as declared.
     pub prev: V,
+    /// Block from which the generations in it count: its import's origin, or an earlier one that a merge brought it to.
+    pub counts_from: u64,
     /// Version and value that were live; of a contradiction, those that the demands before it agree on. `None` if unknown.
     pub expected: Option<(Version, V)>,
 }
@@ -86,6 +88,8 @@ pub struct Demand<C = Cell, V = Value> {
     pub prev: V,
     /// Origin of the imported segment that says it.
     pub origin: u64,
+    /// Block from which the generations in it count: the origin, or an earlier one that a merge brought it to.
+    pub counts_from: u64,
 }
 
 /// The last write of a cell.
@@ -99,12 +103,16 @@ pub struct Exit<C = Cell, V = Value> {
     pub value: V,
     /// Origin of the imported segment that says it.
     pub origin: u64,
+    /// Block from which the generations in it count: the origin, or an earlier one that a merge brought it to.
+    pub counts_from: u64,
 }
 
 /// A cell whose value before was assumed in an imported segment.
+///
+/// Of storage, all generations count as one (0): which one is meant may be unknown too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Assumption<C = Cell> {
-    /// Cell.
+    /// Cell; storage in generation 0.
     pub cell: C,
     /// Origin of the imported segment that assumes.
     pub origin: u64,
@@ -119,10 +127,8 @@ pub struct SegmentResult<C = Cell, V = Value> {
     pub first: u64,
     /// Block after the last.
     pub end: u64,
-    /// Block from which generations count, if `later_origins` does not say otherwise.
+    /// Earliest origin of the imports in it.
     pub origin: u64,
-    /// Addresses whose generations count from a later block: no merge has met them in a segment of the earlier origin.
-    pub later_origins: BTreeMap<Address, u64>,
     /// Parent hash that the first header states.
     pub parent_hash: Option<B256>,
     /// Wrong demands, sorted.
@@ -149,7 +155,6 @@ impl SegmentResult<u32, u32> {
             first: self.first,
             end: self.end,
             origin: self.origin,
-            later_origins: self.later_origins.clone(),
             parent_hash: self.parent_hash,
             culprits: self.culprits.iter().map(|c| resolve_culprit(c, columns)).collect(),
             requirements: (self.requirements.iter())
@@ -160,6 +165,7 @@ impl SegmentResult<u32, u32> {
                     intx: d.intx,
                     prev: columns.value(d.cell, d.prev),
                     origin: d.origin,
+                    counts_from: d.counts_from,
                 })
                 .collect(),
             exits: (self.exits.iter())
@@ -168,15 +174,14 @@ impl SegmentResult<u32, u32> {
                     version: e.version,
                     value: columns.value(e.cell, e.value),
                     origin: e.origin,
+                    counts_from: e.counts_from,
                 })
                 .collect(),
-            assumed: (self.assumed.iter())
-                .map(|(a, at)| {
-                    let cell = columns.cell(a.cell);
-                    (Assumption { cell, origin: a.origin, declared: a.declared }, *at)
-                })
-                .collect(),
+            assumed: BTreeMap::new(),
         };
+        for (a, at) in &self.assumed {
+            whole.assume(Assumption { cell: columns.cell(a.cell), origin: a.origin, declared: a.declared }, *at);
+        }
         whole.culprits.sort_unstable();
         whole.requirements.sort_unstable();
         whole.exits.sort_unstable_by_key(|e| e.cell);
@@ -200,6 +205,7 @@ fn resolve_culprit<S: Columns>(c: &Culprit<u32, u32>, columns: &S) -> Culprit {
         write: c.write,
         intx: c.intx,
         prev: columns.value(c.cell, c.prev),
+        counts_from: c.counts_from,
         expected,
     }
 }
@@ -208,11 +214,6 @@ impl SegmentResult {
     /// Whether nothing wrong was found; the requirements and assumptions remain as conditions.
     pub fn is_valid(&self) -> bool {
         self.culprits.is_empty() && self.contradictions().is_empty()
-    }
-
-    /// Block from which the generations of an address count.
-    pub fn origin_of(&self, address: &Address) -> u64 {
-        self.later_origins.get(address).copied().unwrap_or(self.origin)
     }
 
     /// The last write of a cell.
@@ -224,11 +225,19 @@ impl SegmentResult {
     /// is storage, no other import assumed its account later (its generation is then unknown).
     pub fn is_known(&self, exit: &Exit) -> bool {
         let is_assumed = |cell| self.assumed.contains_key(&Assumption { cell, origin: exit.origin, declared: true });
+        let cell = Cell { generation: 0, ..exit.cell };
         let account = Cell::account(exit.cell.addr);
         let is_storage = exit.cell.mark == Mark::Storage;
-        !(is_assumed(exit.cell)
+        !(is_assumed(cell)
             || (is_storage && is_assumed(account))
             || (is_storage && self.declared(account).any(|(_, at)| at > exit.version)))
+    }
+
+    /// Adds an assumption at a location: the last of those declared, the first of the others.
+    pub(super) fn assume(&mut self, mut x: Assumption, at: Location) {
+        x.cell.generation = 0;
+        let entry = self.assumed.entry(x).or_insert(at);
+        *entry = if x.declared { at.max(*entry) } else { at.min(*entry) };
     }
 
     /// Imports that assume a cell: origin, and last use that does.
@@ -281,6 +290,7 @@ fn contradictions(demands: &[Demand], stated: Option<Value>) -> Vec<Culprit> {
                 write: d.write,
                 intx: d.intx,
                 prev: d.prev,
+                counts_from: d.counts_from,
                 expected: value.map(|v| (version, v)),
             });
         } else {

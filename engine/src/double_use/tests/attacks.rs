@@ -27,7 +27,11 @@ fn write(location: Location, intx: Version, prev: u64, next: u64) -> CellUse<Val
 }
 
 fn judge((first, end): (u64, u64), uses: Vec<CellUse<Value>>) -> SegmentResult {
-    judge_all((first, end, first), &Uses::from([(cell(), uses)]), &mut Random(1))
+    import((first, end, first), uses)
+}
+
+fn import(span: (u64, u64, u64), uses: Vec<CellUse<Value>>) -> SegmentResult {
+    judge_all(span, &Uses::from([(cell(), uses)]), &mut Random(1))
 }
 
 fn reasons(culprits: &[Culprit]) -> Vec<(Reason, Location)> {
@@ -40,7 +44,7 @@ fn a_second_claim_that_a_cell_is_virgin() {
     let s = judge((0, 2), uses.clone());
     assert_eq!(reasons(&s.culprits), [(Reason::DoubleUse, at(1, 1))]);
     assert_eq!(s.culprits[0].expected, Some((Version::At(at(0, 0)), word(1))));
-    let (a, b) = (judge((0, 1), uses[..1].to_vec()), judge((1, 2), uses[1..].to_vec()));
+    let (a, b) = (judge((0, 1), uses[..1].to_vec()), import((1, 2, 0), uses[1..].to_vec()));
     assert_eq!(merge(&a, &b), Ok(s));
 }
 

@@ -142,7 +142,7 @@ fn generations_of_different_origins_meet() {
         assert_eq!((left.culprits.len(), left.contradictions().len()), (0, 0), "round {round}: {spans:?} {left:?}");
         assert_eq!(exits(&left), exits(&whole), "round {round}: {spans:?}");
         assert_eq!(left.digest(), whole.digest());
-        assert!(left.later_origins.is_empty(), "block 50 reads all accounts");
+        assert!(left.exits.iter().all(|e| e.counts_from == 50), "block 50 reads all accounts");
     }
     assert!(deaths_in_two > 100, "{deaths_in_two}");
 }
@@ -170,10 +170,11 @@ fn an_address_that_one_side_does_not_know_keeps_its_origin() {
     let uses = Uses::from([(account_cell, vec![back]), (Cell::storage(address, 0, slot), vec![write])]);
     let z = judge_all((52, 53, 52), &uses, &mut random);
     let yz = merge(&y, &z).expect("adjacent");
-    assert_eq!(yz.origin_of(&address), 52);
+    assert_eq!((yz.origin, yz.exits[0].counts_from), (51, 52));
     let left = merge(&merge(&x, &y).expect("adjacent"), &z).expect("adjacent");
     assert_eq!(left, merge(&x, &yz).expect("adjacent"));
     assert!(left.is_valid());
+    assert_eq!((left.origin, left.exits[0].counts_from), (50, 50));
     assert_eq!(left.exits[0].value, account(1, 1));
     assert_eq!(left.exits[1].cell, Cell::storage(address, 1, slot));
 }
@@ -242,8 +243,17 @@ fn what_one_import_assumes_binds_no_other() {
             }
             parts.push(judge_all(span, &uses, &mut random));
         }
-        let whole = merge_at_random(parts.clone(), &mut random);
-        assert_eq!(merge_at_random(parts, &mut random), whole, "round {round}");
+        let mut whole = merge_at_random(parts.clone(), &mut random);
+        let mut other = merge_at_random(parts, &mut random);
+        // Past an unknown exit nothing ties a count to an earlier one, so the orders may name different blocks for it.
+        let uncounted = |s: &mut SegmentResult| {
+            s.exits.iter_mut().for_each(|e| e.counts_from = 0);
+            s.requirements.iter_mut().for_each(|d| d.counts_from = 0);
+            s.culprits.iter_mut().for_each(|c| c.counts_from = 0);
+        };
+        uncounted(&mut whole);
+        uncounted(&mut other);
+        assert_eq!(other, whole, "round {round}");
         became += whole.assumed.keys().filter(|x| !x.declared).count();
         // What is left out is a write that others may have seen: their demands meet something older, or nothing. Only
         // addresses with nothing left out are free of culprits.

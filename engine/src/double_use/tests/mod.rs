@@ -43,7 +43,10 @@ impl Random {
 
 /// What all procedures say of a segment; panics if one differs from the definition.
 fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::SegmentResult {
-    let expected = super::model::definition(span, uses, |cell| cell.default_value());
+    let mut expected = super::model::definition(span, uses, |cell| cell.default_value());
+    for (x, at) in std::mem::take(&mut expected.assumed) {
+        expected.assume(x, at);
+    }
     let columns = TestColumns::new(span, uses, random);
     let forward = super::forward::run(&columns);
     assert_eq!(forward.resolve(&columns), expected, "forward: {span:?} {uses:?}");
