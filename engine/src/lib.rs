@@ -3,3 +3,4 @@
 #![deny(unsafe_code)]
 
 pub mod double_use;
+pub mod state_root;
