@@ -14,8 +14,15 @@ mod trie;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
+use manaflow_loader::model::{Mark, Move, Value};
 use std::collections::{BTreeMap, HashMap};
 use trie::{Nodes, Trie};
+
+impl std::fmt::Debug for StateTrie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateTrie").field("touched", &self.touched.len()).finish_non_exhaustive()
+    }
+}
 
 /// Nonce, balance, and hash of the code.
 pub type AccountFields = (u64, U256, B256);
@@ -87,6 +94,22 @@ impl StateTrie {
         self.storage_of(address)?.set.insert(slot, value);
         self.touched.entry(address).or_insert(None);
         Ok(())
+    }
+
+    /// Applies one write of a transaction, whose moves come in ascending order: accounts first, so that a new generation has
+    /// dropped its storage before words are written. Errors: the account's node is missing or malformed.
+    pub fn apply(&mut self, m: &Move) -> Result<(), TrieError> {
+        match (m.prev, m.next) {
+            (Value::Account(prev), Value::Account(next)) => {
+                if prev.generation != next.generation {
+                    self.destroy(m.cell.addr);
+                }
+                self.set_account(m.cell.addr, next.present.then_some((next.nonce, next.balance, next.code_hash)));
+                Ok(())
+            }
+            (_, Value::Word(word)) if m.cell.mark == Mark::Storage => self.set_storage(m.cell.addr, m.cell.slot, word),
+            _ => Ok(()),
+        }
     }
 
     /// The fields of an account. Errors: a node that is missing or malformed.
