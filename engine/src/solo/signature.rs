@@ -4,17 +4,16 @@
 
 use super::transaction::Envelope;
 use crate::reason::{Check, Fault, Reason};
+use alloy_consensus::Transaction;
 use alloy_consensus::crypto::secp256k1::recover_signer_unchecked;
 use alloy_consensus::transaction::SignerRecoverable;
-use alloy_consensus::Transaction;
 use alloy_primitives::{Address, U256};
 use manaflow_loader::model::Location;
 use manaflow_loader::rules::{ChainRules, Fork};
 
 /// Half of the group order, rounded down: the greatest s that EIP-2 allows.
-const HALF_ORDER: U256 = U256::from_be_bytes(alloy_primitives::hex!(
-    "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0"
-));
+const HALF_ORDER: U256 =
+    U256::from_be_bytes(alloy_primitives::hex!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0"));
 
 /// Whom the transaction's signature recovers to, high s or not.
 pub fn recover_sender(tx: &Envelope) -> Option<Address> {
