@@ -381,7 +381,7 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        items.swap(i, (u128::from(z) * (i as u128 + 1) >> 64) as usize);
+        items.swap(i, ((u128::from(z) * (i as u128 + 1)) >> 64) as usize);
     }
 }
 
