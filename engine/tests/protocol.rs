@@ -45,9 +45,12 @@ fn checks_are_listed_in_their_order() {
     assert!(words.join(" ").contains(&format!("checks as {list}")));
 }
 
+/// A last write of a cell: where, and the value it leaves.
+type Write = (Cell, (u64, u64), Value);
+
 /// A segment from block 100 on that leaves these cells behind, written at (block, index).
-fn leaves(writes: &[(Cell, (u64, u64), Value)]) -> SegmentResult {
-    let write = |&(cell, (block, index), next): &(Cell, (u64, u64), Value)| {
+fn leaves(writes: &[Write]) -> SegmentResult {
+    let write = |&(cell, (block, index), next): &Write| {
         let location = Location::new(block, index).unwrap();
         (cell, vec![CellUse { location, write: true, intx: Version::Virgin, prev: cell.default_value(), next }])
     };
@@ -55,7 +58,7 @@ fn leaves(writes: &[(Cell, (u64, u64), Value)]) -> SegmentResult {
 }
 
 /// One exit of each mark, as bytes put together by the table of section 7.
-fn exits() -> [((Cell, (u64, u64), Value), Vec<u8>); 3] {
+fn exits() -> [(Write, Vec<u8>); 3] {
     let addr = address!("00112233445566778899aabbccddeeff00112233");
     let account = AccountValue {
         present: true,
