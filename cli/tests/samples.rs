@@ -30,7 +30,10 @@ fn samples_are_those_of_the_manifest() {
     for file in manifest() {
         let path = manaflow_datasets::sample(text(&file, "name"));
         assert_eq!(checksum(&path), text(&file, "sha256"), "{}", path.display());
-        assert_eq!(std::fs::metadata(&path).expect("it was just read").len(), file["bytes"].as_u64().expect("a number"));
+        assert_eq!(
+            std::fs::metadata(&path).expect("it was just read").len(),
+            file["bytes"].as_u64().expect("a number")
+        );
         names.push(text(&file, "name").to_string());
     }
     assert_eq!(names, ["mainnet.mana", "forks.mana"]);
@@ -68,7 +71,11 @@ fn samples_are_made_again_byte_for_byte() {
         command.arg("import").args(file["sources"].as_array().expect("a list").iter().map(in_data));
         for option in file["options"].as_array().expect("a list") {
             let option_text = option.as_str().expect("options are texts");
-            if option_text.starts_with("--") { command.arg(option_text) } else { command.arg(in_data(option)) };
+            if option_text.starts_with("--") {
+                command.arg(option_text)
+            } else {
+                command.arg(in_data(option))
+            };
         }
         let output = command.arg("-o").arg(&out).output().expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

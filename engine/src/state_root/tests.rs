@@ -9,7 +9,6 @@ use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use alloy_trie::{EMPTY_ROOT_HASH, HashBuilder, Nibbles, TrieAccount};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// SplitMix64.
 struct Random(u64);
@@ -125,16 +124,11 @@ fn keys_with_long_common_paths_and_short_values() {
     }
 }
 
-/// Test data, if this checkout has it.
+/// Test data, if this machine has it; else the skip is printed and counted.
 fn data(path: &str) -> Option<Value> {
-    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/data")).join(path);
-    match std::fs::read(&file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("JSON")),
-        Err(e) => {
-            println!("skipped: {}: {e}", file.display());
-            None
-        }
-    }
+    let file = manaflow_datasets::data_for(path)?.join(path);
+    let bytes = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    Some(serde_json::from_slice(&bytes).expect("JSON"))
 }
 
 fn word(v: &Value) -> U256 {

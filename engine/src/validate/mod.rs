@@ -571,7 +571,9 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
     for Judged { result, .. } in judged {
         for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
             counts.cells += 1;
-            counts.hashes += u64::from(demands[0].cell.mark == Mark::BlockHash);
+            // The h cells of the blocks themselves are required too: to be virgin.
+            let is_hash = demands[0].cell.mark == Mark::BlockHash;
+            counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
         }
         counts.assumed += result.assumed_count() as u64;
     }
