@@ -581,7 +581,9 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
     for Judged { result, .. } in judged {
         for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
             counts.cells += 1;
-            counts.hashes += u64::from(demands[0].cell.mark == Mark::BlockHash);
+            // A closing demands that its own block has no hash yet: nothing that anybody would have to look up.
+            let has_value = |d: &Demand| d.prev != d.cell.default_value();
+            counts.hashes += u64::from(demands[0].cell.mark == Mark::BlockHash && demands.iter().any(has_value));
         }
         counts.assumed += result.assumed_count() as u64;
     }
