@@ -208,7 +208,7 @@ fn witnesses_of_real_blocks_prove_their_states_and_the_root_after() {
         let mut all = nodes_of(&nodes["pre"]);
         // Where a removal leaves one child, the witness shows that child only after the block, joined to its longer path.
         let after = nodes_of(&nodes["post"]);
-        all.extend(after.iter().flat_map(|node| shortened(node)));
+        all.extend(after.iter().flat_map(shortened));
         all.extend(after);
         let mut trie = StateTrie::from_nodes(before, all).expect("the root's node is there");
         for (who, account) in read("pre_state").as_object().expect("accounts") {
@@ -245,12 +245,12 @@ fn leaves(n: u64) -> (B256, Vec<Bytes>, Vec<Address>) {
     state.sort_unstable();
     state.dedup_by_key(|(key, _)| key[0] >> 4);
     let account = TrieAccount::new(1, U256::ZERO, EMPTY_ROOT_HASH, KECCAK256_EMPTY);
-    let root = state_root_unhashed(state.iter().map(|(_, who)| (*who, account.clone())));
+    let root = state_root_unhashed(state.iter().map(|(_, who)| (*who, account)));
     let (mut nodes, mut stack, mut mask) = (Vec::new(), Vec::new(), alloy_trie::TrieMask::default());
     for (key, _) in &state {
         let mut out = Vec::new();
         let path = Nibbles::unpack(key).slice(1..);
-        stack.push(LeafNodeRef::new(&path, &alloy_rlp::encode(&account)).rlp(&mut out));
+        stack.push(LeafNodeRef::new(&path, &alloy_rlp::encode(account)).rlp(&mut out));
         mask.set_bit(key[0] >> 4);
         nodes.push(out.into());
     }

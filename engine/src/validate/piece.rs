@@ -86,7 +86,9 @@ pub(super) struct Head {
 fn head(file: &BlockFile, block: usize) -> Result<Head, ValidateError> {
     let view = file.block(block)?;
     let ommers = match view.ommers() {
-        OmmersView::Headers(list) => hashes(&decode::<Vec<Header>>(file, list, || format!("block row {block}, ommers"))?),
+        OmmersView::Headers(list) => {
+            hashes(&decode::<Vec<Header>>(file, list, || format!("block row {block}, ommers"))?)
+        }
         OmmersView::Hashes(list) => list.iter().map(|h| B256::new(*h)).collect(),
     };
     Ok(Head {
