@@ -581,7 +581,9 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
     for Judged { result, .. } in judged {
         for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
             counts.cells += 1;
-            counts.hashes += u64::from(demands[0].cell.mark == Mark::BlockHash);
+            // That a hash was not written yet is required too, by the closing that writes it, but it is no value.
+            let is_hash = demands.iter().any(|d| d.cell.mark == Mark::BlockHash && d.prev != d.cell.default_value());
+            counts.hashes += u64::from(is_hash);
         }
         counts.assumed += result.assumed_count() as u64;
     }
