@@ -21,9 +21,9 @@ use manaflow_loader::file::{BlockFile, BlockView, OmmersView, RowView};
 use manaflow_loader::model::{Cell, Location, Outcome, Value};
 use manaflow_loader::rules::ChainRules;
 use rayon::prelude::*;
-use std::sync::atomic::Ordering;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Transactions that a worker takes at a time.
 const RUN: usize = 32;

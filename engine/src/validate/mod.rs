@@ -30,8 +30,8 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Blocks that are in work at a time.
@@ -239,10 +239,13 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         }
     };
     let mut judged = Vec::with_capacity(results.len());
-    for (i, ((mut result, columns), (parent_hash, tip_hash))) in results.into_iter().zip(&columns).zip(heads).enumerate() {
+    for (i, ((mut result, columns), (parent_hash, tip_hash))) in
+        results.into_iter().zip(&columns).zip(heads).enumerate()
+    {
         for &(place, miner, location) in &counts.unknown_miners {
             if place == i {
-                let assumption = Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
+                let assumption =
+                    Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
                 result.assumed.entry(assumption).or_insert(location);
             }
         }
@@ -396,11 +399,7 @@ fn run_window(
     Ok(())
 }
 
-fn run_windows(
-    pieces: &[Piece<'_>],
-    shared: &Shared<'_>,
-    options: &Options,
-) -> Result<(Counts, bool), ValidateError> {
+fn run_windows(pieces: &[Piece<'_>], shared: &Shared<'_>, options: &Options) -> Result<(Counts, bool), ValidateError> {
     let mut counts = Counts::default();
     let all = ordered(pieces, options.order);
     for window in all.chunks(WINDOW_BLOCKS) {
@@ -457,11 +456,7 @@ fn malformed(piece: &Piece<'_>, error: double_use::Malformed) -> ValidateError {
     ValidateError::Malformed { path: piece.file.path().to_path_buf(), segment: piece.segment, error }
 }
 
-fn double_use_of(
-    columns: &PieceColumns<'_>,
-    piece: &Piece<'_>,
-    forward: bool,
-) -> Result<SegmentResult, ValidateError> {
+fn double_use_of(columns: &PieceColumns<'_>, piece: &Piece<'_>, forward: bool) -> Result<SegmentResult, ValidateError> {
     let result = if forward { double_use::forward(columns) } else { double_use::shards(columns) };
     Ok(result.map_err(|error| malformed(piece, error))?.resolve(columns))
 }
@@ -502,8 +497,7 @@ fn wrong_codes(pieces: &[Piece<'_>], shared: &Shared<'_>) -> Result<(), Validate
                                 && let Some(hash) = wrong.remove(&account.code_hash)
                             {
                                 let key = account.code_hash;
-                                let fault =
-                                    Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
+                                let fault = Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
                                 shared.faults.take(&mut vec![fault.at_move(place as u32, m.cell)]);
                             }
                         }
@@ -559,11 +553,7 @@ fn transaction_hash(location: Location, pieces: &[Piece<'_>]) -> Result<Option<B
 }
 
 /// The built-in chain whose rules these are and, where block 0 is among the blocks, whose genesis it is.
-fn chain_name(
-    rules: &manaflow_loader::rules::ChainRules,
-    pieces: &[Piece<'_>],
-    judged: &[Judged],
-) -> &'static str {
+fn chain_name(rules: &manaflow_loader::rules::ChainRules, pieces: &[Piece<'_>], judged: &[Judged]) -> &'static str {
     let wrong_genesis = pieces.iter().zip(judged).any(|(piece, judged)| {
         piece.is_from_genesis()
             && rules.genesis
@@ -581,9 +571,9 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
     for Judged { result, .. } in judged {
         for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
             counts.cells += 1;
-            // That a hash was not written yet is required too, by the closing that writes it, but it is no value.
-            let is_hash = demands.iter().any(|d| d.cell.mark == Mark::BlockHash && d.prev != d.cell.default_value());
-            counts.hashes += u64::from(is_hash);
+            // The h cells of the blocks themselves are required too: to be virgin.
+            let is_hash = demands[0].cell.mark == Mark::BlockHash;
+            counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
         }
         counts.assumed += result.assumed_count() as u64;
     }
