@@ -67,6 +67,11 @@ pub fn check(
         _ => {}
     }
     let recovered = recover_authorities(tx);
+    // One declaration a tuple, so that none is left out and none is declared that nobody signed.
+    if authorities.len() != recovered.len() {
+        let say = |n| format!("{n} authorities");
+        fault(Reason::WrongAuthority, say(authorities.len()), say(recovered.len()));
+    }
     for (i, authority) in recovered.iter().enumerate() {
         let declared = authorities.get(i).copied().flatten();
         if declared != *authority {
