@@ -109,8 +109,7 @@ fn gas_shifted_between_transactions_keeps_the_sum_and_not_the_receipts() {
         s.transaction(2, 1).outcome.as_mut().expect("an outcome").gas_used += 500;
         s.transaction(2, 2).outcome.as_mut().expect("an outcome").gas_used -= 500;
     });
-    let expected =
-        [(2, 0, Reason::WrongReceiptsRoot), (2, 1, Reason::WrongGasUsed), (2, 2, Reason::WrongGasUsed)];
+    let expected = [(2, 0, Reason::WrongReceiptsRoot), (2, 1, Reason::WrongGasUsed), (2, 2, Reason::WrongGasUsed)];
     lie.judge().is_exactly(&expected);
     let lie = chain().with(|s| {
         s.header(6, |h| h.gas_used += 1);
@@ -180,7 +179,8 @@ fn earlier_headers_are_evidence_only_along_the_hash_chain() {
         });
         lie.judge().has(20, 0, Check::Blocks, Reason::WrongParentHash);
         // An ommer that was listed there already, kept back so that it can be listed again.
-        let lie = piece.with(|s| s.segments[0].start.earlier[place].ommers = Some(alloy_rlp::encode(vec![header()]).into()));
+        let lie =
+            piece.with(|s| s.segments[0].start.earlier[place].ommers = Some(alloy_rlp::encode(vec![header()]).into()));
         lie.judge().is_exactly(&[(20, 0, Reason::WrongOmmersHash)]);
     }
     // The same of blocks of the segment that are not judged, but looked at.
