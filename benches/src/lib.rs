@@ -1,1 +1,3 @@
 //! Manaflow benches.
+
+#![forbid(unsafe_code)]
