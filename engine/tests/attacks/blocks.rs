@@ -26,12 +26,12 @@ fn reseal(sample: &mut Sample, number: u64) {
 
 #[test]
 fn a_false_number_is_a_fault_at_its_place_and_moves_nothing() {
-    let honest = chain().judge().is_exactly(&[]);
+    let honest = chain().judge().says_exactly(&[]);
     let lie = chain().with(|s| {
         s.header(6, |h| h.number = 40);
         s.relink(6);
     });
-    let judged = lie.judge().is_exactly(&[(6, 0, Reason::WrongNumber)]);
+    let judged = lie.judge().says_exactly(&[(6, 0, Reason::WrongNumber)]);
     assert_eq!((judged.report.blocks.first, judged.report.blocks.last), (0, 7));
     assert_eq!((judged.report.blocks.count, judged.report.blocks.segments), (8, 1));
     // Requirements and exits say where, and that has not changed: but for two hashes the final state is the same.
@@ -92,7 +92,7 @@ fn gas_left_in_the_block_bounds_each_gas_limit() {
         s.transaction(6, 2).bytes = built::transaction(11, store, left, 0, input.input().to_vec());
         reseal(s, 6);
     });
-    honest.judge().is_exactly(&[]);
+    honest.judge().says_exactly(&[]);
     let lie = chain().with(|s| {
         let used = s.transaction(6, 1).outcome.as_ref().expect("an outcome").gas_used;
         let input = transaction::decode(&s.transaction(6, 2).bytes).expect("decodes");
@@ -100,7 +100,7 @@ fn gas_left_in_the_block_bounds_each_gas_limit() {
         s.transaction(6, 2).bytes = built::transaction(11, STORE, above, 0, input.input().to_vec());
         reseal(s, 6);
     });
-    lie.judge().is_exactly(&[(6, 2, Reason::GasLimitAboveRemaining)]);
+    lie.judge().says_exactly(&[(6, 2, Reason::GasLimitAboveRemaining)]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn gas_shifted_between_transactions_keeps_the_sum_and_not_the_receipts() {
         s.transaction(2, 2).outcome.as_mut().expect("an outcome").gas_used -= 500;
     });
     let expected = [(2, 0, Reason::WrongReceiptsRoot), (2, 1, Reason::WrongGasUsed), (2, 2, Reason::WrongGasUsed)];
-    lie.judge().is_exactly(&expected);
+    lie.judge().says_exactly(&expected);
     let lie = chain().with(|s| {
         s.header(6, |h| h.gas_used += 1);
         s.relink(6);
@@ -143,21 +143,21 @@ fn the_allocation_is_that_of_header_0() {
         moves.sort_unstable_by_key(|m| m.cell);
     });
     // At block 0 always, at the end because state roots are asked for there.
-    lie.judge().is_exactly(&[(0, 0, Reason::WrongStateRoot), (7, 1, Reason::WrongStateRoot)]);
+    lie.judge().says_exactly(&[(0, 0, Reason::WrongStateRoot), (7, 1, Reason::WrongStateRoot)]);
 }
 
 #[test]
 fn a_parent_hash_mid_chain_contradicts_a_hash_that_is_asked_for() {
     // Block 5 asks for the hash of block 4, which is before the piece.
     let piece = chain().cut(5).with(|s| s.segments[0].start.earlier.clear());
-    let judged = piece.judge().is_exactly(&[]);
+    let judged = piece.judge().says_exactly(&[]);
     assert_eq!(judged.report.requirements.hashes, 1);
     assert_eq!(judged.report.unchecked.parent_headers, 1);
     let lie = piece.with(|s| {
         s.header(5, |h| h.parent_hash = B256::repeat_byte(1));
         s.relink(5);
     });
-    let judged = lie.judge().is_exactly(&[(5, 1, Reason::Contradiction)]);
+    let judged = lie.judge().says_exactly(&[(5, 1, Reason::Contradiction)]);
     assert_eq!(judged.report.invalid[0].cell, Some(Cell::block_hash(4).to_string()));
 }
 
@@ -169,7 +169,7 @@ fn earlier_headers_are_evidence_only_along_the_hash_chain() {
     let whole = execapis(&data);
     let piece = whole.cut(20);
     assert_eq!(piece.segments[0].start.earlier.len(), 7);
-    piece.judge().is_exactly(&[]);
+    piece.judge().says_exactly(&[]);
     for place in 0..7 {
         let lie = piece.with(|s| {
             let earlier = &mut s.segments[0].start.earlier[place];
@@ -181,7 +181,7 @@ fn earlier_headers_are_evidence_only_along_the_hash_chain() {
         // An ommer that was listed there already, kept back so that it can be listed again.
         let lie =
             piece.with(|s| s.segments[0].start.earlier[place].ommers = Some(alloy_rlp::encode(vec![header()]).into()));
-        lie.judge().is_exactly(&[(20, 0, Reason::WrongOmmersHash)]);
+        lie.judge().says_exactly(&[(20, 0, Reason::WrongOmmersHash)]);
     }
     // The same of blocks of the segment that are not judged, but looked at.
     let lie = whole.cut(3).with(|s| s.header(18, |h| h.extra_data = Bytes::from_static(b"another")));
@@ -200,16 +200,16 @@ fn nothing_comes_before_block_0() {
     assert!(why.contains("total difficulty 1") && why.contains("block 0"), "{why}");
     // What is not said is known.
     let silent = chain().with(|s| s.segments[0].start.total_difficulty = None);
-    let judged = silent.judge().is_exactly(&[]);
+    let judged = silent.judge().says_exactly(&[]);
     assert_eq!(judged.report.unchecked.total_difficulties, 0);
 }
 
 #[test]
 fn rules_and_genesis_are_part_of_the_claim() {
-    let honest = chain().judge().is_exactly(&[]).report;
+    let honest = chain().judge().says_exactly(&[]).report;
     assert_eq!(honest.chain.name, "custom");
     // Rules that make no difference to these blocks make one to the claim.
-    let other = chain().with(|s| s.rules.dao = Some(1 << 30)).judge().is_exactly(&[]).report;
+    let other = chain().with(|s| s.rules.dao = Some(1 << 30)).judge().says_exactly(&[]).report;
     assert_ne!(other.chain.rules_digest, honest.chain.rules_digest);
     assert_eq!(other.final_state, honest.final_state);
     // No other chain's name may be borrowed: neither by rules alone nor with the genesis left out.
@@ -221,7 +221,7 @@ fn rules_and_genesis_are_part_of_the_claim() {
     let judged = silent.judge().judged();
     assert_eq!(judged.report.chain.name, "custom");
     // First parent hash and tip are always said.
-    let report = chain().cut(5).judge().is_exactly(&[]).report;
+    let report = chain().cut(5).judge().says_exactly(&[]).report;
     let header = decode_header(&chain().block(5).body.header);
     assert_eq!(report.blocks.parent_hash, header.parent_hash);
     assert_eq!(report.blocks.tip_hash, honest.blocks.tip_hash);

@@ -84,8 +84,11 @@ fn words(slot: u64, word: u64) -> Vec<u8> {
     [U256::from(slot).to_be_bytes::<32>(), U256::from(word).to_be_bytes::<32>()].concat()
 }
 
-/// What each block calls: recipient, gas limit, value, input.
-fn calls() -> [Vec<(Address, u64, u64, Vec<u8>)>; 7] {
+/// Recipient, gas limit, value, input.
+type Call = (Address, u64, u64, Vec<u8>);
+
+/// What each block calls.
+fn calls() -> [Vec<Call>; 7] {
     let call = |to, input| (to, 200_000, 0, input);
     [
         vec![call(FACTORY, init_code()), call(mortal(), words(1, 7))],

@@ -245,7 +245,7 @@ impl Answer {
 
     /// Expects exactly these faults: block, index, reason, in the report's order.
     #[track_caller]
-    pub fn is_exactly(self, expected: &[(u64, u64, Reason)]) -> Judged {
+    pub fn says_exactly(self, expected: &[(u64, u64, Reason)]) -> Judged {
         let judged = self.judged();
         let got: Vec<_> = judged.report.invalid.iter().map(|f| (f.block, f.index, f.reason)).collect();
         assert_eq!(got, expected, "{:#?}", judged.report.invalid);

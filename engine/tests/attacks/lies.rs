@@ -347,8 +347,10 @@ fn about_system(at: &mut At<'_>) {
     }
 }
 
+type Field = (&'static str, fn(&mut Header));
+
 /// Every field of a header.
-const FIELDS: [(&str, fn(&mut Header)); 21] = [
+const FIELDS: [Field; 21] = [
     ("parent hash", |h| h.parent_hash.0[0] ^= 1),
     ("ommers hash", |h| h.ommers_hash.0[0] ^= 1),
     ("beneficiary", |h| h.beneficiary.0[0] ^= 1),
@@ -480,7 +482,7 @@ fn is_same_claim(a: &Judged, b: &Judged) -> bool {
 /// Tells every `step`-th lie, from the first on or from another that `MANAFLOW_SEED` names, and expects what it expects.
 fn tell(sample: &Sample, step: usize) -> usize {
     let seed = std::env::var("MANAFLOW_SEED").ok().and_then(|seed| seed.parse::<usize>().ok()).unwrap_or(0);
-    let honest = sample.judge().is_exactly(&[]);
+    let honest = sample.judge().says_exactly(&[]);
     let mut wrong = Vec::new();
     let mut told = 0;
     for Lie { name, change, expected } in lies_about(sample).into_iter().skip(seed % step).step_by(step) {

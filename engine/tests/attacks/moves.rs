@@ -31,7 +31,7 @@ fn is_read_after(m: &mut Move) {
 #[test]
 fn the_built_chain_is_valid_and_its_mortal_dies() {
     let mut sample = chain();
-    let judged = sample.judge().is_exactly(&[]);
+    let judged = sample.judge().says_exactly(&[]);
     assert!(!judged.report.conditional);
     assert_eq!(judged.report.state_roots.matched, 1);
     let died = *find(&mut sample, DEAD, 1, Cell::account(mortal()));
@@ -47,19 +47,19 @@ fn the_hash_write_is_demanded_by_solo_and_judged_by_block() {
     let missing = chain().with(|s| {
         s.transaction(2, 4).moves.pop();
     });
-    missing.judge().is_exactly(&[(2, 4, Reason::MissingHashWrite)]);
+    missing.judge().says_exactly(&[(2, 4, Reason::MissingHashWrite)]);
     let other_value = chain().with(|s| find(s, 2, 4, Cell::block_hash(2)).next = word(1));
-    other_value.judge().is_exactly(&[(2, 4, Reason::WrongHashWrite)]);
+    other_value.judge().says_exactly(&[(2, 4, Reason::WrongHashWrite)]);
     let not_from_virgin = chain().with(|s| find(s, 2, 4, Cell::block_hash(2)).intx = at(1, 0));
-    not_from_virgin.judge().is_exactly(&[(2, 4, Reason::MissingHashWrite), (2, 4, Reason::DoubleUse)]);
+    not_from_virgin.judge().says_exactly(&[(2, 4, Reason::MissingHashWrite), (2, 4, Reason::DoubleUse)]);
     let is_read = chain().with(|s| {
         let m = find(s, 2, 4, Cell::block_hash(2));
         m.mode = Mode::Read;
         is_read_after(m);
     });
-    is_read.judge().is_exactly(&[(2, 4, Reason::WrongHashWrite), (2, 4, Reason::MissingHashWrite)]);
+    is_read.judge().says_exactly(&[(2, 4, Reason::WrongHashWrite), (2, 4, Reason::MissingHashWrite)]);
     let of_another_block = chain().with(|s| find(s, 2, 4, Cell::block_hash(2)).cell = Cell::block_hash(9));
-    of_another_block.judge().is_exactly(&[(2, 4, Reason::MissingHashWrite), (2, 4, Reason::UnusedMove)]);
+    of_another_block.judge().says_exactly(&[(2, 4, Reason::MissingHashWrite), (2, 4, Reason::UnusedMove)]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_second_claim_that_a_slot_is_virgin() {
     assert_eq!(fault.cell, Some(cell.to_string()));
     // The value alone does not make it so.
     let lie = chain().with(|s| find(s, 6, 2, cell).intx = Version::Virgin);
-    lie.judge().is_exactly(&[(6, 2, Reason::VirginNotDefault)]);
+    lie.judge().says_exactly(&[(6, 2, Reason::VirginNotDefault)]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn generations_grow_by_death_and_by_nothing_else() {
     let judged = not_bumped.judge().has(DEAD, 1, Check::Execution, Reason::WrongAfter);
     assert!(judged.find(REBORN, 1, Check::Conflicts, Reason::WrongBefore).is_some());
     let bumped_alive = chain().with(|s| account(&mut find(s, 5, 2, Cell::account(FRESH)).next).generation = 1);
-    bumped_alive.judge().is_exactly(&[(5, 2, Reason::WrongAfter)]);
+    bumped_alive.judge().says_exactly(&[(5, 2, Reason::WrongAfter)]);
     let bumped_twice = chain().with(|s| account(&mut find(s, DEAD, 1, mortal_cell).next).generation = 2);
     bumped_twice.judge().has(DEAD, 1, Check::Execution, Reason::WrongAfter);
 }
@@ -116,19 +116,19 @@ fn storage_of_an_earlier_generation_is_out_of_reach() {
 fn only_system_transactions_assume_and_only_the_default() {
     let fresh = Cell::account(FRESH);
     let piece = chain().cut(3);
-    assert_eq!(piece.judge().is_exactly(&[]).report.requirements.assumed, 0);
+    assert_eq!(piece.judge().says_exactly(&[]).report.requirements.assumed, 0);
     let by_a_transaction = piece.with(|s| find(s, 5, 2, fresh).intx = Version::Assumed);
-    by_a_transaction.judge().is_exactly(&[(5, 2, Reason::AssumedVersion)]);
+    by_a_transaction.judge().says_exactly(&[(5, 2, Reason::AssumedVersion)]);
     let withdrawer = Cell::account(WITHDRAWER);
     let by_the_closing = piece.with(|s| find(s, 5, 3, withdrawer).intx = Version::Assumed);
-    let report = by_the_closing.judge().is_exactly(&[]).report;
+    let report = by_the_closing.judge().says_exactly(&[]).report;
     assert_eq!((report.requirements.assumed, report.conditional), (1, true));
     let not_the_default = by_the_closing.with(|s| {
         let m = find(s, 5, 3, withdrawer);
         m.prev = Value::Account(AccountValue { present: true, balance: U256::from(1), ..AccountValue::ABSENT });
         account(&mut m.next).balance += U256::from(1);
     });
-    not_the_default.judge().is_exactly(&[(5, 3, Reason::AssumedVersion), (5, 3, Reason::VirginNotDefault)]);
+    not_the_default.judge().says_exactly(&[(5, 3, Reason::AssumedVersion), (5, 3, Reason::VirginNotDefault)]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn base_and_assumed_are_malformed_from_genesis_and_base_beyond_the_segment() {
 #[test]
 fn what_nobody_signed_is_not_said_to_be_signed() {
     let lie = chain().with(|s| s.transaction(5, 2).moves[1].mask = 4);
-    lie.judge().is_exactly(&[(5, 2, Reason::WrongMask)]);
+    lie.judge().says_exactly(&[(5, 2, Reason::WrongMask)]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn authorities_are_those_that_signed_one_a_tuple() {
     let name = "authorities_are_those_that_signed_one_a_tuple";
     let Some(data) = manaflow_datasets::data_for(name) else { return };
     let (sample, block, index) = set_code(&data);
-    sample.judge().is_exactly(&[]);
+    sample.judge().says_exactly(&[]);
     let lies: [fn(&mut Vec<Option<Address>>); 5] = [
         |a| a[0] = None,
         |a| a[0] = Some(Address::repeat_byte(1)),
@@ -227,7 +227,7 @@ fn authorities_are_those_that_signed_one_a_tuple() {
 fn a_transaction_without_tuples_declares_no_authority() {
     for authority in [None, Some(Address::repeat_byte(1))] {
         let lie = chain().with(|s| s.transaction(2, 1).authorities = vec![authority]);
-        lie.judge().is_exactly(&[(2, 1, Reason::WrongAuthority)]);
+        lie.judge().says_exactly(&[(2, 1, Reason::WrongAuthority)]);
     }
 }
 
@@ -240,7 +240,7 @@ fn code_blobs_hash_to_their_keys_and_are_there() {
     let mut code = wrong.codes[&store].to_vec();
     code.push(0);
     wrong.codes.insert(store, code.into());
-    let judged = wrong.judge().is_exactly(&[(0, 0, Reason::WrongCode)]);
+    let judged = wrong.judge().says_exactly(&[(0, 0, Reason::WrongCode)]);
     assert_eq!(judged.report.invalid[0].check, Check::Hashes);
     assert_eq!(judged.report.invalid[0].cell, Some(Cell::account(STORE).to_string()));
 
