@@ -11,12 +11,12 @@ use super::signature;
 use super::state::State;
 use super::system::{self, SystemBlock};
 use super::transaction::Envelope;
-use crate::state_root::StateTrie;
+use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use manaflow_loader::model::{
-    AccountValue, BlockBody, BlockRecord, Cell, Location, Mode, Move, Outcome, Status, TransactionRecord, Value, Version,
+    AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Outcome, Status, TransactionRecord, Value, Version,
 };
 use manaflow_loader::rules::{ChainRules, Fork};
 use revm::context::result::ExecutionResult;
@@ -287,15 +287,15 @@ impl<S: State> Importer<S> {
             Err(e) => return Err(stopped(number, index, e)),
         };
         record.moves = self.settle(number, index, None)?;
-        record.outcome = match result {
-            None => None,
-            Some(result) => {
-                let root = witness.or_else(|| {
-                    (environment.fork < Fork::Byzantium).then(|| self.trie.as_mut().map(StateTrie::root)).flatten()
-                });
-                Some(outcome(result, environment.fork, root))
-            }
-        };
+        if let Some(result) = result {
+            let root = match &mut self.trie {
+                Some(trie) if witness.is_none() && environment.fork < Fork::Byzantium => {
+                    Some(trie.root().map_err(|e| RecordError::Machine { block: number, index, message: e.to_string() })?)
+                }
+                _ => witness,
+            };
+            record.outcome = Some(outcome(result, environment.fork, root));
+        }
         Ok(record)
     }
 
@@ -362,11 +362,11 @@ impl<S: State> Importer<S> {
             moves.push(m);
         }
         sort_distinct(&mut moves);
-        self.advance(&moves, location);
+        self.advance(&moves, location).map_err(|e| RecordError::Machine { block: number, index, message: e.to_string() })?;
         Ok(moves)
     }
 
-    fn advance(&mut self, moves: &[Move], location: Location) {
+    fn advance(&mut self, moves: &[Move], location: Location) -> Result<(), TrieError> {
         let state = self.machine.befores().state();
         for (hash, code) in self.effect.codes.drain(..) {
             state.set_code(hash, code);
@@ -377,29 +377,17 @@ impl<S: State> Importer<S> {
         // Ascending order has accounts first, so a new generation has dropped its storage before words are written.
         for m in moves.iter().filter(|m| m.mode == Mode::Write) {
             match m.next {
-                Value::Account(next) => {
-                    state.set_account(m.cell.addr, next, location);
-                    if let Some(trie) = &mut self.trie {
-                        if let Value::Account(prev) = m.prev
-                            && prev.generation != next.generation
-                        {
-                            trie.destroy(m.cell.addr);
-                        }
-                        trie.set_account(
-                            m.cell.addr,
-                            next.present.then_some((next.nonce, next.balance, next.code_hash)),
-                        );
-                    }
-                }
-                Value::Word(word) if m.cell.mark == manaflow_loader::model::Mark::Storage => {
+                Value::Account(next) => state.set_account(m.cell.addr, next, location),
+                Value::Word(word) if m.cell.mark == Mark::Storage => {
                     state.set_storage(m.cell.addr, m.cell.slot, word, location);
-                    if let Some(trie) = &mut self.trie {
-                        trie.set_storage(m.cell.addr, m.cell.slot, word);
-                    }
                 }
                 Value::Word(hash) => state.set_block_hash(location.block(), hash.into(), location),
             }
+            if let Some(trie) = &mut self.trie {
+                trie.apply(m)?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -5,10 +5,10 @@ use super::piece::{Piece, decode};
 use super::{Options, StateRootAt, ValidateError};
 use crate::reason::{Check, Fault, Reason};
 use crate::report::StateRoots;
-use crate::state_root::StateTrie;
+use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Header;
 use alloy_primitives::B256;
-use manaflow_loader::model::{Mark, Mode, Move, Value};
+use manaflow_loader::model::Mode;
 
 /// The root after the last block of the last piece, and how many were checked.
 pub(super) fn state_roots(
@@ -30,7 +30,7 @@ pub(super) fn state_roots(
             for i in view.moves() {
                 let m = piece.file.move_at(i)?;
                 if m.mode == Mode::Write {
-                    apply(&mut trie, &m);
+                    trie.apply(&m).map_err(|e| no_root(piece, e))?;
                 }
             }
             let number = piece.number(block);
@@ -39,7 +39,7 @@ pub(super) fn state_roots(
                 continue;
             }
             let header: Header = decode(piece.file, view.header(), || format!("block {number}, header"))?;
-            let root = trie.root();
+            let root = trie.root().map_err(|e| no_root(piece, e))?;
             counts.checked += 1;
             last = Some(root);
             if root == header.state_root {
@@ -54,18 +54,8 @@ pub(super) fn state_roots(
     Ok((last, counts))
 }
 
-/// Brings the trie forward by one write. Accounts come before words in a transaction, so a new generation is entered first.
-fn apply(trie: &mut StateTrie, m: &Move) {
-    match m.next {
-        Value::Account(next) => {
-            if let Value::Account(prev) = m.prev
-                && prev.generation != next.generation
-            {
-                trie.destroy(m.cell.addr);
-            }
-            trie.set_account(m.cell.addr, next.present.then_some((next.nonce, next.balance, next.code_hash)));
-        }
-        Value::Word(word) if m.cell.mark == Mark::Storage => trie.set_storage(m.cell.addr, m.cell.slot, word),
-        Value::Word(_) => {}
-    }
+/// The trie holds the whole state, so nothing is missing unless its own nodes are wrong: a bug, and no verdict.
+fn no_root(piece: &Piece<'_>, error: TrieError) -> ValidateError {
+    let path = piece.file.path();
+    manaflow_loader::Error::malformed(path, format!("segment {}, state root", piece.segment), error.to_string()).into()
 }

@@ -6,6 +6,7 @@
 use super::*;
 use crate::reason::Reason::*;
 use alloy_primitives::{B64, Bloom};
+use manaflow_loader::model::Mark;
 
 type Change = fn(&mut Header);
 
@@ -176,8 +177,8 @@ fn genesis_is_its_allocation() {
     block.transactions.push(OwnedTransaction { bytes: vec![2, 0xc0], terms: None, outcome: None });
     assert_eq!(block.reasons(&[], None, rules), [GenesisBody]);
 
-    // One wei more, one slot less, storage without an account.
-    for change in [0, 1, 2] {
+    // One wei more, one slot less, storage of another generation, storage without an account.
+    for change in [0, 1, 2, 3] {
         let mut block = genesis.clone();
         let allocation = block.allocation.as_mut().unwrap();
         match change {
@@ -190,7 +191,11 @@ fn genesis_is_its_allocation() {
                     allocation.iter().position(|(_, value)| matches!(value, Value::Word(word) if !word.is_zero()));
                 allocation.remove(slot.unwrap());
             }
-            _ => allocation.push((Cell::storage(Address::ZERO, 9, U256::ZERO), Value::Word(U256::ONE))),
+            2 => {
+                let slot = allocation.iter().position(|(cell, _)| cell.mark == Mark::Storage).unwrap();
+                allocation[slot].0.generation = 1;
+            }
+            _ => allocation.push((Cell::storage(Address::ZERO, 0, U256::ZERO), Value::Word(U256::ONE))),
         }
         assert_eq!(block.reasons(&[], None, rules), [WrongStateRoot], "change {change}");
     }
