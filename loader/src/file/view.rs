@@ -1,6 +1,7 @@
 //! A verified block and its transactions as views of the columns, and as the records they were written from.
 
 use super::layout::{BlockRow, NOBODY, STATUS_FAILURE, STATUS_NONE, STATUS_ROOT, STATUS_SUCCESS, Section as S};
+use super::moves::MoveReader;
 use super::read::BlockFile;
 use super::rlp::decode_list;
 use crate::Result;
@@ -97,6 +98,11 @@ impl<'a> BlockView<'a> {
     pub fn moves(&self) -> Range<usize> {
         let (from, to) = self.rows_of_index();
         from.move_first as usize..to.move_first as usize
+    }
+
+    /// Reads moves of the block.
+    pub fn move_reader(&self) -> MoveReader<'a> {
+        MoveReader::new(self.file, self.block)
     }
 
     /// RLP of the header.
