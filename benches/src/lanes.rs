@@ -1,7 +1,6 @@
 //! Manaflow's side: execution from moves on one core, and the whole validation from the file.
 
 use crate::sequential::Block;
-use alloy_primitives::Bytes;
 use manaflow_engine::report::Verdict;
 use manaflow_engine::solo::check::{Checker, Claim};
 use manaflow_engine::solo::code::CodeTable;
@@ -15,8 +14,8 @@ use std::sync::Arc;
 pub fn codes(file: &BlockFile) -> Result<Arc<CodeTable>, String> {
     let mut blobs = Vec::new();
     for number in 0..file.code_count() as u32 {
-        let (hash, blob) = file.code(number).map_err(|e| e.to_string())?;
-        blobs.extend(blob.map(|blob| (hash, Bytes::copy_from_slice(blob))));
+        let (hash, blob) = file.shared_code(number).map_err(|e| e.to_string())?;
+        blobs.extend(blob.map(|blob| (hash, blob)));
     }
     Ok(Arc::new(CodeTable::new(blobs)))
 }
@@ -39,6 +38,7 @@ pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64
     let mut gas = 0;
     for (place, block) in blocks.iter().enumerate() {
         let view = file.block(place).expect("a verified block is there");
+        let reader = view.move_reader();
         checker.machine().set_block(&block.environment);
         let system = SystemBlock {
             header: &block.header,
@@ -50,9 +50,7 @@ pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64
         for (row, envelope) in view.transactions().skip(1).zip(&block.envelopes) {
             let moves = checker.declared().moves_mut();
             moves.clear();
-            for i in row.moves() {
-                moves.push(file.move_at(i).expect("moves of a verified block decode"));
-            }
+            reader.read_into(row.moves(), moves).expect("moves of a verified block decode");
             let authorities: Vec<_> = row.authorities().collect();
             let outcome = row.outcome().expect("outcomes of a recorded block decode");
             let claim = Claim {
