@@ -19,7 +19,7 @@ use crate::report::{
 use crate::solo::check::{CannotJudge, say_version};
 use crate::solo::code::CodeTable;
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
 use columns::PieceColumns;
 use faults::Faults;
@@ -201,9 +201,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             "state roots can be recomputed from genesis only, and these blocks begin at {first}"
         )));
     }
-    for piece in &pieces {
-        piece.file.verify_blocks(piece.blocks.clone())?;
-    }
+    verify(&pieces)?;
     progress.blocks_total.store(pieces.iter().map(|p| p.blocks.len() as u64).sum(), Ordering::Relaxed);
 
     let faults = Faults::new(options.limit);
@@ -211,7 +209,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     let shared = Shared { checks: options.checks, codes, faults: &faults, progress };
     let heads = pieces.iter().map(head_hashes).collect::<Result<Vec<_>, _>>()?;
     let columns = pieces
-        .iter()
+        .par_iter()
         .zip(&heads)
         .map(|(piece, (parent, _))| {
             let alone = piece.file.segments().len() == 1;
@@ -340,6 +338,20 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     let requirements = judged.iter().flat_map(|j| j.result.requirements.iter().cloned()).collect();
     let assumed = judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
     Ok(Validation { report, requirements, assumed })
+}
+
+/// Verifies the blocks of all pieces, in parts; of several refusals the first in their order is told.
+fn verify(pieces: &[Piece<'_>]) -> Result<(), ValidateError> {
+    let parts: Vec<_> = pieces
+        .iter()
+        .flat_map(|piece| {
+            let end = piece.blocks.end;
+            let starts = piece.blocks.clone().step_by(WINDOW_BLOCKS);
+            starts.map(move |start| (piece.file, start..end.min(start + WINDOW_BLOCKS)))
+        })
+        .collect();
+    let verified: Vec<_> = parts.into_par_iter().map(|(file, blocks)| file.verify_blocks(blocks)).collect();
+    Ok(verified.into_iter().collect::<Result<_, _>>()?)
 }
 
 /// Sums over blocks; sums do not depend on the order.
@@ -472,8 +484,8 @@ fn code_tables(files: &[&BlockFile]) -> Result<Vec<Arc<CodeTable>>, ValidateErro
     let table = |file: &&BlockFile| {
         let mut blobs = Vec::new();
         for number in 0..file.code_count() as u32 {
-            let (hash, blob) = file.code(number)?;
-            blobs.extend(blob.map(|blob| (hash, Bytes::copy_from_slice(blob))));
+            let (hash, blob) = file.shared_code(number)?;
+            blobs.extend(blob.map(|blob| (hash, blob)));
         }
         Ok(Arc::new(CodeTable::new(blobs)))
     };
@@ -583,7 +595,8 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
 
 fn final_state(judged: &[Judged], state_root: Option<B256>) -> FinalState {
     let cells = judged.iter().map(|j| j.result.exits.iter().filter(|e| j.result.is_known(e)).count() as u64).sum();
-    let digests = judged.iter().map(|j| (j.result.first, j.result.end - 1, j.result.digest()));
+    let digest = |j: &Judged| (j.result.first, j.result.end - 1, j.result.digest());
+    let digests: Vec<_> = judged.par_iter().map(digest).collect();
     FinalState { cells, digest: Some(double_use::file_digest(digests)), state_root }
 }
 
