@@ -19,10 +19,12 @@ use crate::report::{
 use crate::solo::check::{CannotJudge, say_version};
 use crate::solo::code::CodeTable;
 use alloy_consensus::Header;
+use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
 use columns::PieceColumns;
 use faults::Faults;
+use manaflow_loader::file::layout::FLAG_WRITE;
 use manaflow_loader::file::{BlockFile, FORMAT_VERSION, PROTOCOL_VERSION};
 use manaflow_loader::model::{Cell, Location, Mark, Value};
 use piece::{Piece, decode, select};
@@ -205,7 +207,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     progress.blocks_total.store(pieces.iter().map(|p| p.blocks.len() as u64).sum(), Ordering::Relaxed);
 
     let faults = Faults::new(options.limit);
-    let codes = code_tables(files)?;
+    let codes = code_tables(files, &pieces)?;
     let shared = Shared { checks: options.checks, codes, faults: &faults, progress };
     let heads = pieces.iter().map(head_hashes).collect::<Result<Vec<_>, _>>()?;
     let columns = pieces
@@ -480,16 +482,47 @@ fn head_hashes(piece: &Piece<'_>) -> Result<(B256, B256), ValidateError> {
     Ok((header.parent_hash, keccak256(piece.file.block(piece.blocks.end - 1)?.header())))
 }
 
-fn code_tables(files: &[&BlockFile]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
-    let table = |file: &&BlockFile| {
+/// One code table a file: of a file whose blocks are all judged the whole, else the codes that the pieces name, so that a
+/// range leaves the rest of its file untouched.
+fn code_tables(files: &[&BlockFile], pieces: &[Piece<'_>]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
+    let table = |(i, file): (usize, &&BlockFile)| {
+        let own: Vec<&Piece<'_>> = pieces.iter().filter(|p| p.file_index == i).collect();
+        let is_whole = own.iter().map(|p| p.blocks.len()).sum::<usize>() == file.block_count();
+        let named = if is_whole { None } else { Some(named_codes(&own)?) };
         let mut blobs = Vec::new();
         for number in 0..file.code_count() as u32 {
-            let (hash, blob) = file.shared_code(number)?;
-            blobs.extend(blob.map(|blob| (hash, blob)));
+            let is_named = |named: &HashSet<B256>| file.code_hash(number).is_some_and(|hash| named.contains(&hash));
+            if named.as_ref().is_none_or(is_named) {
+                let (hash, blob) = file.shared_code(number)?;
+                blobs.extend(blob.map(|blob| (hash, blob)));
+            }
         }
         Ok(Arc::new(CodeTable::new(blobs)))
     };
-    files.iter().map(table).collect()
+    files.iter().enumerate().map(table).collect()
+}
+
+/// Hashes of all code that the pieces' accounts have, before or after.
+fn named_codes(pieces: &[&Piece<'_>]) -> Result<HashSet<B256>, ValidateError> {
+    let (mut named, mut seen) = (HashSet::default(), HashSet::default());
+    for piece in pieces {
+        let file = piece.file;
+        for block in piece.blocks.clone() {
+            for i in file.block(block)?.moves() {
+                if file.mark(file.cells()[i]) != Mark::Account {
+                    continue;
+                }
+                // The column of a read has no next.
+                let next = if file.flags()[i] & FLAG_WRITE == 0 { file.prev()[i] } else { file.next()[i] };
+                for number in [file.prev()[i], next] {
+                    if seen.insert(number) {
+                        named.insert(file.account(number)?.code_hash);
+                    }
+                }
+            }
+        }
+    }
+    Ok(named)
 }
 
 /// Code blobs that do not hash to their keys, each at the first transaction that names it.
