@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let files: Vec<&BlockFile> = files.iter().collect();
     if let Some(name) = &args.chain {
         let rules = super::chain_named(name)?;
-        for file in files.iter().filter(|file| *file.rules() != rules) {
+        if let Some(file) = files.iter().find(|file| *file.rules() != rules) {
             let got = file.rules().name();
             return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
         }

@@ -4,6 +4,7 @@
 //! them reads what another says. Order, threads and cuts into windows change nothing but `run`.
 
 mod blocks;
+mod codes;
 mod columns;
 mod faults;
 mod piece;
@@ -17,14 +18,12 @@ use crate::report::{
     UncheckedCounts, Verdict, Versions,
 };
 use crate::solo::check::{CannotJudge, say_version};
-use crate::solo::code::CodeTable;
 use alloy_consensus::Header;
-use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
+use codes::{code_tables, wrong_codes};
 use columns::PieceColumns;
 use faults::Faults;
-use manaflow_loader::file::layout::FLAG_WRITE;
 use manaflow_loader::file::{BlockFile, FORMAT_VERSION, PROTOCOL_VERSION};
 use manaflow_loader::model::{Cell, Location, Mark, Value};
 use piece::{Piece, decode, select};
@@ -32,7 +31,6 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -480,78 +478,6 @@ fn head_hashes(piece: &Piece<'_>) -> Result<(B256, B256), ValidateError> {
     let view = piece.file.block(piece.blocks.start)?;
     let header: Header = decode(piece.file, view.header(), || format!("block {}, header", view.number()))?;
     Ok((header.parent_hash, keccak256(piece.file.block(piece.blocks.end - 1)?.header())))
-}
-
-/// One code table a file: of a file whose blocks are all judged the whole, else the codes that the pieces name, so that a
-/// range leaves the rest of its file untouched.
-fn code_tables(files: &[&BlockFile], pieces: &[Piece<'_>]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
-    let table = |(i, file): (usize, &&BlockFile)| {
-        let own: Vec<&Piece<'_>> = pieces.iter().filter(|p| p.file_index == i).collect();
-        let is_whole = own.iter().map(|p| p.blocks.len()).sum::<usize>() == file.block_count();
-        let named = if is_whole { None } else { Some(named_codes(&own)?) };
-        let mut blobs = Vec::new();
-        for number in 0..file.code_count() as u32 {
-            let is_named = |named: &HashSet<B256>| file.code_hash(number).is_some_and(|hash| named.contains(&hash));
-            if named.as_ref().is_none_or(is_named) {
-                let (hash, blob) = file.shared_code(number)?;
-                blobs.extend(blob.map(|blob| (hash, blob)));
-            }
-        }
-        Ok(Arc::new(CodeTable::new(blobs)))
-    };
-    files.iter().enumerate().map(table).collect()
-}
-
-/// Hashes of all code that the pieces' accounts have, before or after.
-fn named_codes(pieces: &[&Piece<'_>]) -> Result<HashSet<B256>, ValidateError> {
-    let (mut named, mut seen) = (HashSet::default(), HashSet::default());
-    for piece in pieces {
-        let file = piece.file;
-        for block in piece.blocks.clone() {
-            for i in file.block(block)?.moves() {
-                if file.mark(file.cells()[i]) != Mark::Account {
-                    continue;
-                }
-                // The column of a read has no next.
-                let next = if file.flags()[i] & FLAG_WRITE == 0 { file.prev()[i] } else { file.next()[i] };
-                for number in [file.prev()[i], next] {
-                    if seen.insert(number) {
-                        named.insert(file.account(number)?.code_hash);
-                    }
-                }
-            }
-        }
-    }
-    Ok(named)
-}
-
-/// Code blobs that do not hash to their keys, each at the first transaction that names it.
-fn wrong_codes(pieces: &[Piece<'_>], shared: &Shared<'_>) -> Result<(), ValidateError> {
-    for (file, codes) in shared.codes.iter().enumerate() {
-        let mut wrong: BTreeMap<B256, B256> = codes.wrong_keys().into_iter().collect();
-        for piece in pieces.iter().filter(|p| p.file_index == file) {
-            for block in piece.blocks.clone() {
-                if wrong.is_empty() {
-                    break;
-                }
-                for row in piece.file.block(block)?.transactions() {
-                    for (place, i) in row.moves().enumerate() {
-                        let m = piece.file.move_at(i)?;
-                        for value in [m.prev, m.next] {
-                            if let Value::Account(account) = value
-                                && let Some(hash) = wrong.remove(&account.code_hash)
-                            {
-                                let key = account.code_hash;
-                                let fault = Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
-                                shared.faults.take(&mut vec![fault.at_move(place as u32, m.cell)]);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn conflict(culprit: &Culprit, columns: &PieceColumns<'_>) -> Fault {
