@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)] // mapping a file has no safe interface
 
+use alloy_primitives::Bytes;
 use memmap2::Mmap;
 use std::fs::File;
 
@@ -18,13 +19,19 @@ impl Map {
     /// Maps all of `file`, which is not empty.
     pub(crate) fn new(file: &File) -> std::io::Result<Self> {
         // SAFETY: the map is read-only and private to this type, which hands out nothing but `&[u8]` bound to its own
-        // life (`bytes` below). What remains is the file being changed by others; the header of this file says what
+        // life (`as_ref` below). What remains is the file being changed by others; the header of this file says what
         // that can do: SIGBUS, or other bytes, which no reader takes as anything but plain data.
         unsafe { Mmap::map(file) }.map(Self)
     }
 
-    /// The bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The bytes, to be shared: the map lives as long as any part of them.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        alloy_primitives::bytes::Bytes::from_owner(self).into()
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY, keccak256};
+use rayon::prelude::*;
 use revm::state::Bytecode;
 use std::sync::OnceLock;
 
@@ -25,6 +26,14 @@ impl CodeTable {
         self.entries.get(hash).map(|(blob, code)| code.get_or_init(|| bytecode(blob.clone())).clone())
     }
 
+    /// The code with that hash, if somebody has needed it before; [`CodeTable::get`] analyses what was not.
+    pub fn get_analysed(&self, hash: &B256) -> Option<Bytecode> {
+        if *hash == KECCAK256_EMPTY {
+            return Some(Bytecode::default());
+        }
+        self.entries.get(hash)?.1.get().cloned()
+    }
+
     /// Number of blobs.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -37,7 +46,8 @@ impl CodeTable {
 
     /// Keys that their blobs do not hash to, with what they hash to, in ascending order.
     pub fn wrong_keys(&self) -> Vec<(B256, B256)> {
-        let pairs = self.entries.iter().map(|(key, (blob, _))| (*key, keccak256(blob)));
+        let entries: Vec<_> = self.entries.iter().collect();
+        let pairs = entries.par_iter().map(|(key, (blob, _))| (**key, keccak256(blob)));
         let mut wrong: Vec<_> = pairs.filter(|(key, hash)| key != hash).collect();
         wrong.sort_unstable();
         wrong

@@ -5,12 +5,18 @@ use super::database::{Befores, Refusal};
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{Cell, Mark, Move, Value};
 use revm::state::{AccountInfo, Bytecode};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Moves up to which each is looked at, rather than halving them.
+const FEW: usize = 32;
 
 /// The befores that a transaction declares, and which of them were asked for.
 #[derive(Debug, Default)]
 pub struct Declared {
     moves: Vec<Move>,
+    /// A few bits of each move's cell, so that a search among few looks at one or two cache lines.
+    keys: Vec<u64>,
     asked: Vec<bool>,
     /// End of the `a` moves, which come first.
     accounts: usize,
@@ -30,6 +36,8 @@ impl Declared {
 
     /// Begins a transaction whose moves, strictly ascending by cell, have been filled in.
     pub fn start(&mut self) {
+        self.keys.clear();
+        self.keys.extend(self.moves.iter().map(|m| key(&m.cell)));
         self.asked.clear();
         self.asked.resize(self.moves.len(), false);
         self.accounts = self.moves.partition_point(|m| m.cell.mark == Mark::Account);
@@ -47,7 +55,7 @@ impl Declared {
 
     /// Place of the account's move.
     pub fn find_account(&self, addr: Address) -> Option<usize> {
-        self.moves[..self.accounts].binary_search_by(|m| m.cell.addr.cmp(&addr)).ok()
+        self.place(0..self.accounts, &Cell::account(addr))
     }
 
     /// Place of the storage word's move, in the account's generation before.
@@ -61,8 +69,17 @@ impl Declared {
 
     /// Place of a cell that is no account.
     pub fn find(&self, cell: Cell) -> Result<usize, Cell> {
-        let found = self.moves[self.accounts..].binary_search_by(|m| m.cell.cmp(&cell));
-        found.map(|i| i + self.accounts).map_err(|_| cell)
+        self.place(self.accounts..self.moves.len(), &cell).ok_or(cell)
+    }
+
+    fn place(&self, among: Range<usize>, cell: &Cell) -> Option<usize> {
+        if among.len() <= FEW {
+            let wanted = key(cell);
+            let is_it = |&i: &usize| self.keys[i] == wanted && self.moves[i].cell == *cell;
+            return among.into_iter().find(is_it);
+        }
+        let found = self.moves[among.clone()].binary_search_by(|m| m.cell.cmp(cell));
+        found.ok().map(|i| among.start + i)
     }
 
     fn word(&mut self, place: Result<usize, Cell>) -> Result<U256, Refusal> {
@@ -75,6 +92,11 @@ impl Declared {
     }
 }
 
+fn key(cell: &Cell) -> u64 {
+    let address: [u8; 8] = std::array::from_fn(|i| cell.addr[i]);
+    u64::from_le_bytes(address) ^ cell.slot.as_limbs()[0]
+}
+
 impl Befores for Declared {
     fn account(&mut self, addr: Address) -> Result<Option<AccountInfo>, Refusal> {
         let i = self.find_account(addr).ok_or(Refusal::Undeclared(Cell::account(addr)))?;
@@ -84,7 +106,8 @@ impl Befores for Declared {
                 nonce: value.nonce,
                 balance: value.balance,
                 code_hash: value.code_hash,
-                code: self.codes.as_ref().and_then(|codes| codes.get(&value.code_hash)),
+                // What nobody has run yet is asked for by hash when it is run: most balances are of accounts that are not.
+                code: self.codes.as_ref().and_then(|codes| codes.get_analysed(&value.code_hash)),
                 ..Default::default()
             })),
             Value::Account(_) => Ok(None),

@@ -17,7 +17,7 @@ use crate::solo::transaction::{self, Envelope};
 use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use manaflow_loader::file::{BlockFile, BlockView, OmmersView, RowView};
+use manaflow_loader::file::{BlockFile, BlockView, MoveReader, OmmersView, RowView};
 use manaflow_loader::model::{Cell, Location, Outcome, Value};
 use manaflow_loader::rules::ChainRules;
 use rayon::prelude::*;
@@ -58,6 +58,7 @@ pub(super) struct BlockCounts {
 /// A block, decoded.
 struct Decoded<'a> {
     view: BlockView<'a>,
+    moves: MoveReader<'a>,
     header: Header,
     hash: B256,
     ommers: Option<Vec<Header>>,
@@ -106,7 +107,8 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
         .collect::<Result<Vec<_>, manaflow_loader::Error>>()?;
     let hash = keccak256(view.header());
     let environment = Environment::new(&header, rules);
-    Ok(Decoded { view, header, hash, ommers, ommer_hashes, withdrawals, environment, rows })
+    let moves = view.move_reader();
+    Ok(Decoded { view, moves, header, hash, ommers, ommer_hashes, withdrawals, environment, rows })
 }
 
 /// Judges a block by Solo and Block, as far as asked for.
@@ -183,9 +185,7 @@ fn execute(
     let row = &decoded.row;
     let moves = checker.declared().moves_mut();
     moves.clear();
-    for i in row.moves() {
-        moves.push(piece.file.move_at(i)?);
-    }
+    block.moves.read_into(row.moves(), moves)?;
     let authorities: Vec<_> = row.authorities().collect();
     let claim = Claim {
         location: row.location(),

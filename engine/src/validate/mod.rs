@@ -4,6 +4,7 @@
 //! them reads what another says. Order, threads and cuts into windows change nothing but `run`.
 
 mod blocks;
+mod codes;
 mod columns;
 mod faults;
 mod piece;
@@ -17,10 +18,10 @@ use crate::report::{
     UncheckedCounts, Verdict, Versions,
 };
 use crate::solo::check::{CannotJudge, say_version};
-use crate::solo::code::CodeTable;
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
+use codes::{code_tables, wrong_codes};
 use columns::PieceColumns;
 use faults::Faults;
 use manaflow_loader::file::{BlockFile, FORMAT_VERSION, PROTOCOL_VERSION};
@@ -30,7 +31,6 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -201,17 +201,15 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             "state roots can be recomputed from genesis only, and these blocks begin at {first}"
         )));
     }
-    for piece in &pieces {
-        piece.file.verify_blocks(piece.blocks.clone())?;
-    }
+    verify(&pieces)?;
     progress.blocks_total.store(pieces.iter().map(|p| p.blocks.len() as u64).sum(), Ordering::Relaxed);
 
     let faults = Faults::new(options.limit);
-    let codes = code_tables(files)?;
+    let codes = code_tables(files, &pieces)?;
     let shared = Shared { checks: options.checks, codes, faults: &faults, progress };
     let heads = pieces.iter().map(head_hashes).collect::<Result<Vec<_>, _>>()?;
     let columns = pieces
-        .iter()
+        .par_iter()
         .zip(&heads)
         .map(|(piece, (parent, _))| {
             let alone = piece.file.segments().len() == 1;
@@ -342,6 +340,20 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     Ok(Validation { report, requirements, assumed })
 }
 
+/// Verifies the blocks of all pieces, in parts; of several refusals the first in their order is told.
+fn verify(pieces: &[Piece<'_>]) -> Result<(), ValidateError> {
+    let parts: Vec<_> = pieces
+        .iter()
+        .flat_map(|piece| {
+            let end = piece.blocks.end;
+            let starts = piece.blocks.clone().step_by(WINDOW_BLOCKS);
+            starts.map(move |start| (piece.file, start..end.min(start + WINDOW_BLOCKS)))
+        })
+        .collect();
+    let verified: Vec<_> = parts.into_par_iter().map(|(file, blocks)| file.verify_blocks(blocks)).collect();
+    Ok(verified.into_iter().collect::<Result<_, _>>()?)
+}
+
 /// Sums over blocks; sums do not depend on the order.
 #[derive(Default)]
 struct Counts {
@@ -468,47 +480,6 @@ fn head_hashes(piece: &Piece<'_>) -> Result<(B256, B256), ValidateError> {
     Ok((header.parent_hash, keccak256(piece.file.block(piece.blocks.end - 1)?.header())))
 }
 
-fn code_tables(files: &[&BlockFile]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
-    let table = |file: &&BlockFile| {
-        let mut blobs = Vec::new();
-        for number in 0..file.code_count() as u32 {
-            let (hash, blob) = file.code(number)?;
-            blobs.extend(blob.map(|blob| (hash, Bytes::copy_from_slice(blob))));
-        }
-        Ok(Arc::new(CodeTable::new(blobs)))
-    };
-    files.iter().map(table).collect()
-}
-
-/// Code blobs that do not hash to their keys, each at the first transaction that names it.
-fn wrong_codes(pieces: &[Piece<'_>], shared: &Shared<'_>) -> Result<(), ValidateError> {
-    for (file, codes) in shared.codes.iter().enumerate() {
-        let mut wrong: BTreeMap<B256, B256> = codes.wrong_keys().into_iter().collect();
-        for piece in pieces.iter().filter(|p| p.file_index == file) {
-            for block in piece.blocks.clone() {
-                if wrong.is_empty() {
-                    break;
-                }
-                for row in piece.file.block(block)?.transactions() {
-                    for (place, i) in row.moves().enumerate() {
-                        let m = piece.file.move_at(i)?;
-                        for value in [m.prev, m.next] {
-                            if let Value::Account(account) = value
-                                && let Some(hash) = wrong.remove(&account.code_hash)
-                            {
-                                let key = account.code_hash;
-                                let fault = Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
-                                shared.faults.take(&mut vec![fault.at_move(place as u32, m.cell)]);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 fn conflict(culprit: &Culprit, columns: &PieceColumns<'_>) -> Fault {
     let reason = match culprit.reason {
         double_use::Reason::VersionNotBefore => Reason::VersionNotBefore,
@@ -583,7 +554,8 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
 
 fn final_state(judged: &[Judged], state_root: Option<B256>) -> FinalState {
     let cells = judged.iter().map(|j| j.result.exits.iter().filter(|e| j.result.is_known(e)).count() as u64).sum();
-    let digests = judged.iter().map(|j| (j.result.first, j.result.end - 1, j.result.digest()));
+    let digest = |j: &Judged| (j.result.first, j.result.end - 1, j.result.digest());
+    let digests: Vec<_> = judged.par_iter().map(digest).collect();
     FinalState { cells, digest: Some(double_use::file_digest(digests)), state_root }
 }
 

@@ -1,10 +1,11 @@
 //! The block file (`.mana`): blocks, transactions and moves in columns, used in place, read-only once written.
 //!
-//! `loader/FORMAT.md` is the normative text. `layout` is the bytes, `check` what makes them well-formed, `read` and
-//! `view` the way out, `write` the way in. Nothing here says whether the chain is right.
+//! `loader/FORMAT.md` is the normative text. `layout` is the bytes, `check` what makes them well-formed, `read`,
+//! `view` and `moves` the way out, `write` the way in. Nothing here says whether the chain is right.
 
 mod check;
 pub mod layout;
+mod moves;
 mod read;
 mod rlp;
 mod spool;
@@ -17,6 +18,7 @@ mod write;
 mod zero_runs;
 
 pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
+pub use moves::MoveReader;
 pub use read::{BlockFile, SectionSize, Segment};
 pub use view::{BlockView, OmmersView, RowView};
 pub use write::{Summary, Writer};

@@ -6,17 +6,17 @@
 
 use super::check::BodyParts;
 use super::layout::{
-    ANCHOR_ROWS, BlockRow, CODE_ABSENT, EarlierRow, FLAG_WRITE, ForeignRow, HEADER_BYTES, Header, KIND_OMMER_HASHES,
-    KIND_WITHDRAWALS, LAST_SHARED, Layout, OMMERS_UNKNOWN, PAGE_BYTES, SECTIONS, Section as S, SegmentRow, SpaceRow,
-    StorageRow,
+    BlockRow, CODE_ABSENT, EarlierRow, FLAG_WRITE, ForeignRow, HEADER_BYTES, Header, KIND_OMMER_HASHES,
+    KIND_WITHDRAWALS, LAST_SHARED, Layout, OMMERS_UNKNOWN, PAGE_BYTES, SECTIONS, Section as S, SegmentRow,
 };
+use super::moves::{CellTables, ValueTables};
 use super::value;
 use super::view::BlockView;
 use crate::map::Map;
 use crate::model::{AccountValue, Cell, EarlierHeader, Location, Mark, Mode, Move, SegmentStart, Value, Version};
 use crate::rules::ChainRules;
 use crate::{Error, Result};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use bytemuck::{Pod, cast_slice};
 use std::fs::{File, Metadata};
 use std::ops::Range;
@@ -79,7 +79,7 @@ impl Identity {
 pub struct BlockFile {
     path: PathBuf,
     identity: Identity,
-    map: Map,
+    map: Bytes,
     layout: Layout,
     versions: String,
     rules: ChainRules,
@@ -104,8 +104,8 @@ impl BlockFile {
         if metadata.len() == 0 {
             return Err(Error::malformed(&path, "offset 0", "0 bytes: too short for magic and version"));
         }
-        let map = Map::new(&file).map_err(Error::io(&path))?;
-        let bytes = map.bytes();
+        let map = Map::new(&file).map_err(Error::io(&path))?.into_bytes();
+        let bytes = &map[..];
         let head = &bytes[..bytes.len().min(HEADER_BYTES)];
         let header = Header::parse(head, bytes.len() as u64)
             .map_err(|(place, reason)| Error::malformed(&path, place, reason))?;
@@ -345,19 +345,7 @@ impl BlockFile {
 
     /// The cell with an id below [`BlockFile::cell_count`]. Panics beyond it.
     pub fn cell(&self, cell: u32) -> Cell {
-        let accounts = self.column::<u32>(S::AccountCells);
-        let id = cell as usize;
-        if let Some(&addr) = accounts.get(id) {
-            return Cell::account(self.address(addr));
-        }
-        let storage = self.column::<StorageRow>(S::StorageCells);
-        let id = id - accounts.len();
-        if let Some(row) = storage.get(id) {
-            let space = self.column::<SpaceRow>(S::Spaces)[row.space as usize];
-            let slot = U256::from_be_bytes(self.column::<[u8; 32]>(S::Slots)[row.slot as usize]);
-            return Cell::storage(self.address(space.addr), space.generation, slot);
-        }
-        Cell::block_hash(self.column::<u64>(S::HashCells)[id - storage.len()])
+        CellTables::new(self).cell(cell)
     }
 
     /// The address with a number of this file. Panics beyond the table.
@@ -368,18 +356,7 @@ impl BlockFile {
     /// Where a value's bytes lie in the heap. Panics beyond the table.
     #[inline]
     pub(super) fn value_span(&self, number: u32) -> Range<u64> {
-        let row = number as usize;
-        let lengths = self.bytes(S::ValueLengths);
-        let group = row / ANCHOR_ROWS * ANCHOR_ROWS;
-        let before = match lengths.get(group..group + ANCHOR_ROWS) {
-            Some(group) => {
-                let group = u128::from_le_bytes(std::array::from_fn(|i| group[i]));
-                sum_of_bytes(group & !(u128::MAX << (8 * (row % ANCHOR_ROWS))))
-            }
-            None => lengths[group..row].iter().map(|&length| u64::from(length)).sum(),
-        };
-        let start = self.column::<u64>(S::ValueAnchors)[row / ANCHOR_ROWS] + before;
-        start..start + u64::from(lengths[row])
+        ValueTables::new(self).span(number)
     }
 
     /// The bytes of a value of a verified move. Panics beyond the table.
@@ -427,22 +404,33 @@ impl BlockFile {
         }
     }
 
+    /// Hash of a code, without touching its blob; `None` if the number is beyond the table.
+    pub fn code_hash(&self, number: u32) -> Option<B256> {
+        self.column::<[u8; 32]>(S::CodeHashes).get(number as usize).map(|hash| B256::new(*hash))
+    }
+
     /// Hash of a code, and its blob if the file has it.
     ///
     /// Errors: the number is beyond the table; a page of the blob is damaged.
     pub fn code(&self, number: u32) -> Result<(B256, Option<&[u8]>)> {
         let row = number as usize;
-        let Some(hash) = self.column::<[u8; 32]>(S::CodeHashes).get(row) else {
+        let Some(hash) = self.code_hash(number) else {
             return self.refuse(S::CodeHashes, format!("row {row} of {}", self.code_count()));
         };
         let ends = self.column::<u64>(S::CodeEnds);
         let end = ends[row];
         if end & CODE_ABSENT != 0 {
-            return Ok((B256::new(*hash), None));
+            return Ok((hash, None));
         }
         let start = if row == 0 { 0 } else { ends[row - 1] & !CODE_ABSENT };
         self.verify_bytes(S::CodeBytes, start..end)?;
-        Ok((B256::new(*hash), Some(&self.bytes(S::CodeBytes)[start as usize..end as usize])))
+        Ok((hash, Some(&self.bytes(S::CodeBytes)[start as usize..end as usize])))
+    }
+
+    /// As [`BlockFile::code`]; the blob shares the map and keeps it open.
+    pub fn shared_code(&self, number: u32) -> Result<(B256, Option<Bytes>)> {
+        let (hash, blob) = self.code(number)?;
+        Ok((hash, blob.map(|blob| self.map.slice_ref(blob))))
     }
 
     /// A move of a verified block, whole. Panics beyond the columns.
@@ -487,7 +475,7 @@ impl BlockFile {
 
     #[inline]
     pub(super) fn bytes(&self, section: S) -> &[u8] {
-        &self.map.bytes()[self.section(section)]
+        &self.map[self.section(section)]
     }
 
     // Sections start at multiples of 64 bytes of a map, which starts at a page; their lengths are multiples of the
@@ -546,7 +534,7 @@ impl BlockFile {
         let ends = std::iter::once(self.layout.page_table.end).chain(self.layout.sections.iter().map(|s| s.end));
         for end in ends {
             let gap = end..end.next_multiple_of(super::layout::ALIGN);
-            if self.map.bytes()[gap.start as usize..gap.end as usize].iter().any(|&byte| byte != 0) {
+            if self.map[gap.start as usize..gap.end as usize].iter().any(|&byte| byte != 0) {
                 return Err(self.malformed(format!("offset {end}"), "padding is not zero"));
             }
         }
@@ -571,11 +559,11 @@ impl BlockFile {
     }
 
     fn verify_page(&self, page: usize) -> Result<()> {
-        let data = &self.map.bytes()[self.layout.data.start as usize..];
+        let data = &self.map[self.layout.data.start as usize..];
         let at = page * PAGE_BYTES;
         let bytes = &data[at..data.len().min(at + PAGE_BYTES)];
         let entry = self.layout.page_table.start as usize + 8 * page;
-        let expected: [u8; 8] = std::array::from_fn(|i| self.map.bytes()[entry + i]);
+        let expected: [u8; 8] = std::array::from_fn(|i| self.map[entry + i]);
         if xxh3_64(bytes).to_le_bytes() != expected {
             let offset = self.layout.data.start as usize + at;
             return Err(self.malformed(format!("offset {offset}, page {page}"), "checksum differs: damaged"));
@@ -632,28 +620,9 @@ impl BlockFile {
     }
 }
 
-/// Sum of sixteen bytes, the topmost zero: at most 15 * 255, which fits the 16-bit lanes it is added up in.
-#[inline]
-fn sum_of_bytes(bytes: u128) -> u64 {
-    const EVEN: u128 = u128::from_le_bytes([0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0]);
-    let pairs = (bytes & EVEN) + (bytes >> 8 & EVEN); // eight lanes, each at most 510
-    let lanes = (pairs as u64) + ((pairs >> 64) as u64); // four lanes, each at most 1,020
-    lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sixteen_bytes_are_added_up() {
-        for seed in 0..1000u128 {
-            let word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) & (u128::MAX >> 8);
-            let expected: u64 = word.to_le_bytes().iter().map(|&b| u64::from(b)).sum();
-            assert_eq!(sum_of_bytes(word), expected, "{word:#x}");
-        }
-        assert_eq!(sum_of_bytes(u128::MAX >> 8), 15 * 255);
-    }
 
     #[test]
     fn a_file_may_be_shared_between_threads() {

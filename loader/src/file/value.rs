@@ -141,8 +141,8 @@ pub fn decode(
     code_count: usize,
     code_hash: impl FnOnce(u32) -> B256,
 ) -> Result<Value, &'static str> {
-    check(mark, bytes, code_count)?;
     if mark != Mark::Account {
+        check(mark, bytes, code_count)?;
         return Ok(Value::Word(U256::from_be_slice(bytes)));
     }
     let parts = account_parts(bytes, code_count)?;

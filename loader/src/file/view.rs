@@ -4,6 +4,7 @@ use super::layout::{
     BlockRow, NOBODY, STATUS_FAILURE, STATUS_NONE, STATUS_PACKED, STATUS_ROOT, STATUS_SUCCESS, Section as S,
     UNPACKED_BOUND,
 };
+use super::moves::MoveReader;
 use super::read::BlockFile;
 use super::rlp::decode_list;
 use super::zero_runs;
@@ -102,6 +103,11 @@ impl<'a> BlockView<'a> {
     pub fn moves(&self) -> Range<usize> {
         let (from, to) = self.rows_of_index();
         from.move_first as usize..to.move_first as usize
+    }
+
+    /// Reads moves of the block.
+    pub fn move_reader(&self) -> MoveReader<'a> {
+        MoveReader::new(self.file, self.block)
     }
 
     /// RLP of the header.

@@ -100,6 +100,13 @@ fn check_columns(file: &BlockFile) {
     assert!(cells.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(cells.iter().enumerate().all(|(id, cell)| file.mark(id as u32) == cell.mark));
     let moves: Vec<Move> = (0..file.move_count()).map(|i| file.move_at(i).unwrap()).collect();
+    let mut read = Vec::new();
+    for block in 0..file.block_count() {
+        let view = file.block(block).unwrap();
+        let reader = view.move_reader();
+        view.transactions().for_each(|row| reader.read_into(row.moves(), &mut read).unwrap());
+    }
+    assert_eq!(read, moves, "moves read one by one and a transaction at a time");
     for (i, a) in moves.iter().enumerate() {
         assert_eq!(file.is_default(a.cell.mark, file.prev()[i]), a.prev == a.cell.default_value());
         assert_eq!(file.intx()[i] == INTX_VIRGIN, a.intx == Version::Virgin);

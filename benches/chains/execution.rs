@@ -1,0 +1,32 @@
+//! Execution of the same transactions on one core: plain sequential revm, and each transaction from its own moves.
+//!
+//! Both start from decoded headers and transactions with known senders; the lane from moves decodes moves and outcomes
+//! from the file's columns and compares all afters, the plain lane commits. Gas is verified in every run.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use manaflow_benches::dataset::Dataset;
+use manaflow_benches::{lanes, sequential};
+
+fn execution(c: &mut Criterion) {
+    let dataset = Dataset::mainnet().expect("the benches need mainnet blocks");
+    let codes = lanes::codes(&dataset.file).expect("codes of a verified file");
+    let blocks = sequential::blocks(&dataset.file, &codes).expect("blocks of a recorded file");
+    let mut checker = lanes::checker(&blocks, codes);
+    let gas = sequential::execute(&blocks, &mut sequential::states(&blocks));
+    let mut group = c.benchmark_group("execution");
+    group.sample_size(10).throughput(Throughput::Elements(blocks.iter().map(|b| b.envelopes.len() as u64).sum()));
+    group.bench_function("plain_revm", |b| {
+        b.iter_batched_ref(
+            || sequential::states(&blocks),
+            |states| assert_eq!(sequential::execute(&blocks, states), gas),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("from_moves", |b| {
+        b.iter(|| assert_eq!(lanes::execute(&dataset.file, &blocks, &mut checker), gas));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, execution);
+criterion_main!(benches);

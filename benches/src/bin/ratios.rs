@@ -1,0 +1,161 @@
+//! Prints how Manaflow compares with plain revm and with the sequential baseline, from one run.
+//!
+//! Lanes alternate, in turned order every other time, so that what a shared machine does to one it does to the other;
+//! the ratio is taken within each repetition. CPU time is the kernel's count of time on a core: ratios of it are not
+//! moved by neighbours that take the core away, only by those that share caches.
+//! Usage: ratios [REPETITIONS [FILE.csv]].
+
+use manaflow_benches::clock::{self, Sample, least_and_median};
+use manaflow_benches::dataset::Dataset;
+use manaflow_benches::{ALLOCATOR_NAME, lanes, sequential};
+use manaflow_engine::reason::Check;
+use manaflow_engine::validate::Checks;
+use manaflow_loader::file::BlockFile;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+struct Lane {
+    name: &'static str,
+    samples: Vec<Sample>,
+}
+
+impl Lane {
+    fn new(name: &'static str) -> Self {
+        Self { name, samples: Vec::new() }
+    }
+
+    fn print(&self) {
+        let (wall_min, wall) = least_and_median(self.samples.iter().map(|s| s.wall));
+        print!("  {:34} wall {:8.1} ms min, {:8.1} median", self.name, wall_min * 1e3, wall * 1e3);
+        if self.samples.iter().all(|s| s.cpu.is_some()) {
+            let (min, median) = least_and_median(self.samples.iter().filter_map(|s| s.cpu));
+            let cores = least_and_median(self.samples.iter().filter_map(|s| Some(s.cpu? / s.wall))).1;
+            print!("; CPU {:8.1} min, {:8.1} median; {cores:.2} cores had", min * 1e3, median * 1e3);
+        }
+        println!();
+    }
+}
+
+fn print_ratio(text: &str, above: &Lane, below: &Lane, of: impl Fn(&Sample) -> Option<f64>) {
+    let pairs = above.samples.iter().zip(&below.samples);
+    let Some(ratios) = pairs.map(|(a, b)| Some(of(a)? / of(b)?)).collect::<Option<Vec<f64>>>() else { return };
+    let (min, median) = least_and_median(ratios.iter().copied());
+    let least = |lane: &Lane| least_and_median(lane.samples.iter().filter_map(&of)).0;
+    println!("  {text}: median {median:.3}, least {min:.3}, ratio of minima {:.3}", least(above) / least(below));
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let repetitions = match args.next().map(|n| n.parse::<usize>()) {
+        None => 11,
+        Some(Ok(n)) if n > 0 => n,
+        Some(_) => {
+            eprintln!("usage: ratios [REPETITIONS [FILE.csv]]");
+            return ExitCode::from(2);
+        }
+    };
+    match run(repetitions, args.next()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("ratios: {e}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
+    let dataset = Dataset::mainnet()?;
+    let file = &dataset.file;
+    let codes = lanes::codes(file)?;
+    let blocks = sequential::blocks(file, &codes)?;
+    let transactions: usize = blocks.iter().map(|b| b.envelopes.len()).sum();
+    let moves = file.move_count();
+    println!(
+        "{}: {} blocks, {transactions} transactions, {moves} moves; {ALLOCATOR_NAME}, {repetitions} repetitions",
+        dataset.origin,
+        blocks.len(),
+    );
+    let mut lanes = execution(file, &blocks, codes, repetitions);
+    lanes.extend(validation(file, &blocks, repetitions.div_ceil(2))?);
+    if let Some(path) = csv {
+        let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
+        for lane in &lanes {
+            for (i, s) in lane.samples.iter().enumerate() {
+                let cpu = s.cpu.map_or(String::new(), |cpu| format!("{cpu:.6}"));
+                writeln!(text, "{},{i},{:.6},{cpu}", lane.name, s.wall).map_err(|e| e.to_string())?;
+            }
+        }
+        std::fs::write(&path, text).map_err(|e| format!("{path}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn execution(
+    file: &BlockFile,
+    blocks: &[sequential::Block],
+    codes: std::sync::Arc<manaflow_engine::solo::code::CodeTable>,
+    repetitions: usize,
+) -> Vec<Lane> {
+    let mut checker = lanes::checker(blocks, codes);
+    let (mut plain, mut moves) = (Lane::new("plain revm"), Lane::new("execution from moves"));
+    let gas = sequential::execute(blocks, &mut sequential::states(blocks));
+    assert_eq!(lanes::execute(file, blocks, &mut checker), gas, "gas of all blocks");
+    for i in 0..2 * repetitions {
+        if i % 4 == 0 || i % 4 == 3 {
+            let mut states = sequential::states(blocks);
+            let (got, sample) = clock::thread(|| sequential::execute(blocks, &mut states));
+            assert_eq!(got, gas, "gas of all blocks");
+            plain.samples.push(sample);
+        } else {
+            let (got, sample) = clock::thread(|| lanes::execute(file, blocks, &mut checker));
+            assert_eq!(got, gas, "gas of all blocks");
+            moves.samples.push(sample);
+        }
+    }
+    println!("execution on one core, {:.0} Mgas", gas as f64 * 1e-6);
+    plain.print();
+    moves.print();
+    print_ratio("from moves / plain revm, CPU (at most 1.15)", &moves, &plain, |s| s.cpu);
+    print_ratio("from moves / plain revm, wall", &moves, &plain, |s| Some(s.wall));
+    vec![plain, moves]
+}
+
+fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize) -> Result<Vec<Lane>, String> {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string());
+    let (two, one) = (pool(2)?, pool(1)?);
+    let execution = Checks::of(&[Check::Execution]);
+    let names =
+        ["sequential baseline", "validation, two threads", "validation, one thread", "checks execution, one thread"];
+    let mut lanes = names.map(Lane::new);
+    let gas = sequential::validate(blocks, &mut sequential::states(blocks));
+    for i in 0..repetitions {
+        let mut order = [0, 1, 2, 3];
+        if i % 2 == 1 {
+            order.reverse();
+        }
+        for lane in order {
+            let mut states = if lane == 0 { sequential::states(blocks) } else { Vec::new() };
+            let (got, sample) = clock::process(|| match lane {
+                0 => sequential::validate(blocks, &mut states),
+                // Each opens the file anew: what has been verified is remembered.
+                1 => two.install(|| reopened(file, Checks::ALL)),
+                2 => one.install(|| reopened(file, Checks::ALL)),
+                _ => one.install(|| reopened(file, execution)),
+            });
+            assert_eq!(got, gas, "gas of all blocks");
+            lanes[lane].samples.push(sample);
+        }
+    }
+    println!("validation of the whole file, all checks");
+    lanes.iter().for_each(Lane::print);
+    let [baseline, two, one, _] = &lanes;
+    print_ratio("baseline / validation on two threads, wall (at least 1.7)", baseline, two, |s| Some(s.wall));
+    print_ratio("baseline / validation on two threads, CPU (work alone, 1 is equal)", baseline, two, |s| s.cpu);
+    print_ratio("baseline / validation on one thread, wall", baseline, one, |s| Some(s.wall));
+    Ok(lanes.into())
+}
+
+fn reopened(file: &BlockFile, checks: Checks) -> u64 {
+    let file = BlockFile::open(file.path()).expect("the file is still there");
+    lanes::validate_file(&file, checks)
+}

@@ -1,0 +1,90 @@
+//! Manaflow's side: execution from moves on one core, and the whole validation from the file.
+
+use crate::sequential::Block;
+use manaflow_engine::report::Verdict;
+use manaflow_engine::solo::check::{Checker, Claim};
+use manaflow_engine::solo::code::CodeTable;
+use manaflow_engine::solo::machine::Executor;
+use manaflow_engine::solo::system::SystemBlock;
+use manaflow_engine::validate::{Checks, Options, Order, Progress, validate};
+use manaflow_loader::file::BlockFile;
+use std::sync::Arc;
+
+/// The codes of a file, analysed on first use.
+pub fn codes(file: &BlockFile) -> Result<Arc<CodeTable>, String> {
+    let mut blobs = Vec::new();
+    for number in 0..file.code_count() as u32 {
+        let (hash, blob) = file.shared_code(number).map_err(|e| e.to_string())?;
+        blobs.extend(blob.map(|blob| (hash, blob)));
+    }
+    Ok(Arc::new(CodeTable::new(blobs)))
+}
+
+/// A worker, ready for the first block.
+pub fn checker(blocks: &[Block], codes: Arc<CodeTable>) -> Checker {
+    let mut checker = Checker::new(&blocks[0].environment);
+    checker.declared().set_codes(codes);
+    checker
+}
+
+/// Judges the execution of every signed transaction from its own moves, on this thread, as `validate --checks execution`
+/// does: moves and outcomes are decoded from the file's columns in the run. Headers and transactions are decoded
+/// beforehand, as they are for plain revm. Returns the gas used.
+///
+/// # Panics
+/// If a transaction is found at fault, or cannot be judged.
+pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64 {
+    let mut faults = Vec::new();
+    let mut gas = 0;
+    for (place, block) in blocks.iter().enumerate() {
+        let view = file.block(place).expect("a verified block is there");
+        let reader = view.move_reader();
+        checker.machine().set_block(&block.environment);
+        let system = SystemBlock {
+            header: &block.header,
+            environment: &block.environment,
+            rules: file.rules(),
+            ommers: None,
+            withdrawals: &[],
+        };
+        for (row, envelope) in view.transactions().skip(1).zip(&block.envelopes) {
+            let moves = checker.declared().moves_mut();
+            moves.clear();
+            reader.read_into(row.moves(), moves).expect("moves of a verified block decode");
+            let authorities: Vec<_> = row.authorities().collect();
+            let outcome = row.outcome().expect("outcomes of a recorded block decode");
+            let claim = Claim {
+                location: row.location(),
+                sender: row.sender(),
+                authorities: &authorities,
+                outcome: outcome.as_ref(),
+                requests: &[],
+            };
+            checker.transaction(envelope, claim, &system, &mut faults).expect("the file has all codes");
+            gas += row.gas_used();
+        }
+    }
+    assert_eq!(faults, [], "execution from moves");
+    gas
+}
+
+/// Validates the whole file with some checks on the current rayon pool; returns the gas used.
+///
+/// # Panics
+/// If there is no verdict, or it is not the good one.
+pub fn validate_file(file: &BlockFile, checks: Checks) -> u64 {
+    let options = Options {
+        order: Order::Forward,
+        checks,
+        blocks: None,
+        state_root: None,
+        limit: 10,
+        fail_fast: false,
+        version: env!("CARGO_PKG_VERSION").into(),
+        revm: manaflow_engine::REVM_VERSION.into(),
+    };
+    let validation = validate(&[file], &options, &Progress::default()).expect("the file can be judged");
+    let expected = if checks == Checks::ALL { Verdict::Valid } else { Verdict::Partial };
+    assert_eq!(validation.report.verdict, expected, "{:?}", validation.report.invalid);
+    validation.report.gas
+}
