@@ -224,9 +224,16 @@ fn reverse_in_words(report: &Report) -> String {
     }
 }
 
-/// Requirements as JSON lines, sorted by cell within a segment.
+/// Requirements as JSON lines: what segments take for granted of the chain before them, then cells, sorted within a segment.
 fn requirement_lines(validation: &Validation) -> String {
     let mut out = String::new();
+    for window in &validation.windows {
+        let line = serde_json::json!({
+            "window": window.first, "origin": window.origin, "parent_hash": window.parent_hash,
+            "total_difficulty": window.total_difficulty.map(|d| format!("{d:#x}")),
+        });
+        let _ = writeln!(out, "{line}");
+    }
     for demand in &validation.requirements {
         let line = serde_json::json!({
             "cell": demand.cell.to_string(), "mode": if demand.write { "write" } else { "read" },

@@ -79,13 +79,21 @@ pub fn validate_in_every_order(file: &Path, more: &[&str]) -> Report {
     first.expect("there are orders")
 }
 
-/// What must hold before the blocks: open demands, and cells that were assumed.
+/// What must hold before the blocks: open demands, and cells that were assumed; what is said of windows is looked at here.
 pub fn requirements(file: &Path, name: &str) -> Vec<Json> {
     let path = place(&format!("oracles-{name}.requirements.jsonl"));
     let report = validate(file, &["--requirements", text(&path)]);
     assert_eq!(report.ran.code, 0, "{}", report.ran.err);
     let lines = std::fs::read_to_string(path).expect("the requirements were written");
-    lines.lines().map(|line| serde_json::from_str(line).expect("a requirement is JSON")).collect()
+    let lines = lines.lines().map(|line| serde_json::from_str(line).expect("a requirement is JSON"));
+    let (windows, cells): (Vec<Json>, Vec<Json>) = lines.partition(|line: &Json| line["window"].is_number());
+    // Each segment with an earlier history says what it takes for granted of it besides cells.
+    assert_eq!(windows.len() as u64, report.json["requirements"]["windows"].as_u64().expect("a count"));
+    for window in windows {
+        assert!(window["parent_hash"].is_string() && window["origin"].is_number(), "{window}");
+        assert!(window["total_difficulty"].is_string() || window["total_difficulty"].is_null(), "{window}");
+    }
+    cells
 }
 
 /// All moves of a file, in its order, as `inspect` prints them.

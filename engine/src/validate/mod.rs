@@ -19,7 +19,7 @@ use crate::report::{
 };
 use crate::solo::check::{CannotJudge, say_version};
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use blocks::{BlockCounts, Shared};
 use codes::{code_tables, wrong_codes};
 use columns::PieceColumns;
@@ -170,6 +170,21 @@ pub struct Validation {
     pub requirements: Vec<Demand>,
     /// Cells assumed, each at the first use that says so, sorted by cell, piece by piece.
     pub assumed: Vec<(Assumption, Location)>,
+    /// What the segments that do not begin at genesis say of the chain before them.
+    pub windows: Vec<WindowRequirement>,
+}
+
+/// What a segment takes for granted of the chain before it, besides cells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WindowRequirement {
+    /// First block judged.
+    pub first: u64,
+    /// Block from which generations count.
+    pub origin: u64,
+    /// Hash of the block before.
+    pub parent_hash: B256,
+    /// Total difficulty before the first block, where the file states it.
+    pub total_difficulty: Option<U256>,
 }
 
 /// What one piece gave.
@@ -337,7 +352,18 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     };
     let requirements = judged.iter().flat_map(|j| j.result.requirements.iter().cloned()).collect();
     let assumed = judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
-    Ok(Validation { report, requirements, assumed })
+    let windows = pieces
+        .iter()
+        .zip(&judged)
+        .filter(|(piece, _)| !piece.is_from_genesis())
+        .map(|(piece, judged)| WindowRequirement {
+            first: piece.first,
+            origin: judged.result.origin,
+            parent_hash: judged.parent_hash,
+            total_difficulty: piece.total_difficulty_before(piece.blocks.start),
+        })
+        .collect();
+    Ok(Validation { report, requirements, assumed, windows })
 }
 
 /// Verifies the blocks of all pieces, in parts; of several refusals the first in their order is told.
