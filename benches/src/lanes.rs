@@ -36,8 +36,8 @@ pub fn checker(blocks: &[Block], codes: Arc<CodeTable>) -> Checker {
 pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64 {
     let mut faults = Vec::new();
     let mut gas = 0;
-    for (place, block) in blocks.iter().enumerate() {
-        let view = file.block(place).expect("a verified block is there");
+    for block in blocks {
+        let view = file.block(block.place).expect("a verified block is there");
         let reader = view.move_reader();
         checker.machine().set_block(&block.environment);
         let system = SystemBlock {

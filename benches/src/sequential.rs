@@ -28,6 +28,8 @@ pub type Cache = CacheDB<EmptyDB>;
 /// A block, parsed.
 #[derive(Debug)]
 pub struct Block {
+    /// Place in the block index of its file.
+    pub place: usize,
     /// The header.
     pub header: Header,
     /// Fork and EVM environment.
@@ -55,6 +57,7 @@ fn parse(file: &BlockFile, block: usize, codes: &CodeTable) -> Result<Block, Str
     let header: Header = alloy_rlp::decode_exact(&header).map_err(|e| e.to_string())?;
     let mut first: BTreeMap<Cell, Move> = BTreeMap::new();
     let mut parsed = Block {
+        place: block,
         environment: Environment::new(&header, file.rules()),
         header,
         bytes: Vec::new(),

@@ -1,7 +1,7 @@
 //! Prints how Manaflow compares with plain revm and with the sequential baseline, from one run.
 //!
-//! Lanes alternate, in turned order every other time, so that what a shared machine does to one it does to the other;
-//! the ratio is taken within each repetition. CPU time is the kernel's count of time on a core: ratios of it are not
+//! Lanes take turns, so that what a shared machine does to one it does to the other; the ratio is taken within each
+//! repetition. CPU time is the kernel's count of time on a core: ratios of it are not
 //! moved by neighbours that take the core away, only by those that share caches.
 //! Usage: ratios [REPETITIONS [FILE.csv]].
 
@@ -14,33 +14,49 @@ use manaflow_loader::file::BlockFile;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+/// Samples of a lane: of each repetition one for all blocks, or one a block.
 struct Lane {
     name: &'static str,
-    samples: Vec<Sample>,
+    repetitions: Vec<Vec<Sample>>,
+}
+
+fn sum(samples: &[Sample]) -> Sample {
+    let cpu = samples.iter().map(|s| s.cpu).sum();
+    Sample { wall: samples.iter().map(|s| s.wall).sum(), cpu }
 }
 
 impl Lane {
     fn new(name: &'static str) -> Self {
-        Self { name, samples: Vec::new() }
+        Self { name, repetitions: Vec::new() }
+    }
+
+    fn totals(&self) -> impl Iterator<Item = Sample> {
+        self.repetitions.iter().map(|samples| sum(samples))
+    }
+
+    /// The least that each block took, added up: no neighbour disturbs a block in every repetition.
+    fn sum_of_minima(&self) -> f64 {
+        let blocks = self.repetitions[0].len();
+        (0..blocks).map(|i| least_and_median(self.repetitions.iter().map(|samples| samples[i].wall)).0).sum()
     }
 
     fn print(&self) {
-        let (wall_min, wall) = least_and_median(self.samples.iter().map(|s| s.wall));
-        print!("  {:34} wall {:8.1} ms min, {:8.1} median", self.name, wall_min * 1e3, wall * 1e3);
-        if self.samples.iter().all(|s| s.cpu.is_some()) {
-            let (min, median) = least_and_median(self.samples.iter().filter_map(|s| s.cpu));
-            let cores = least_and_median(self.samples.iter().filter_map(|s| Some(s.cpu? / s.wall))).1;
-            print!("; CPU {:8.1} min, {:8.1} median; {cores:.2} cores had", min * 1e3, median * 1e3);
+        let (wall_min, wall) = least_and_median(self.totals().map(|s| s.wall));
+        print!("  {:30} wall {:7.1} ms min, {:7.1} median", self.name, wall_min * 1e3, wall * 1e3);
+        if self.totals().all(|s| s.cpu.is_some()) {
+            let (min, median) = least_and_median(self.totals().filter_map(|s| s.cpu));
+            let cores = least_and_median(self.totals().filter_map(|s| Some(s.cpu? / s.wall))).1;
+            print!("; CPU {:7.1} min, {:7.1} median; had {cores:.2} cores", min * 1e3, median * 1e3);
         }
         println!();
     }
 }
 
 fn print_ratio(text: &str, above: &Lane, below: &Lane, of: impl Fn(&Sample) -> Option<f64>) {
-    let pairs = above.samples.iter().zip(&below.samples);
-    let Some(ratios) = pairs.map(|(a, b)| Some(of(a)? / of(b)?)).collect::<Option<Vec<f64>>>() else { return };
+    let pairs = above.totals().zip(below.totals());
+    let Some(ratios) = pairs.map(|(a, b)| Some(of(&a)? / of(&b)?)).collect::<Option<Vec<f64>>>() else { return };
     let (min, median) = least_and_median(ratios.iter().copied());
-    let least = |lane: &Lane| least_and_median(lane.samples.iter().filter_map(&of)).0;
+    let least = |lane: &Lane| least_and_median(lane.totals().filter_map(|s| of(&s))).0;
     println!("  {text}: median {median:.3}, least {min:.3}, ratio of minima {:.3}", least(above) / least(below));
 }
 
@@ -80,7 +96,7 @@ fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
     if let Some(path) = csv {
         let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
         for lane in &lanes {
-            for (i, s) in lane.samples.iter().enumerate() {
+            for (i, s) in lane.totals().enumerate() {
                 let cpu = s.cpu.map_or(String::new(), |cpu| format!("{cpu:.6}"));
                 writeln!(text, "{},{i},{:.6},{cpu}", lane.name, s.wall).map_err(|e| e.to_string())?;
             }
@@ -100,23 +116,40 @@ fn execution(
     let (mut plain, mut moves) = (Lane::new("plain revm"), Lane::new("execution from moves"));
     let gas = sequential::execute(blocks, &mut sequential::states(blocks));
     assert_eq!(lanes::execute(file, blocks, &mut checker), gas, "gas of all blocks");
-    for i in 0..2 * repetitions {
-        if i % 4 == 0 || i % 4 == 3 {
-            let mut states = sequential::states(blocks);
-            let (got, sample) = clock::thread(|| sequential::execute(blocks, &mut states));
-            assert_eq!(got, gas, "gas of all blocks");
-            plain.samples.push(sample);
-        } else {
-            let (got, sample) = clock::thread(|| lanes::execute(file, blocks, &mut checker));
-            assert_eq!(got, gas, "gas of all blocks");
-            moves.samples.push(sample);
+    // The lanes take turns by the block, half the blocks apart: both meet the same noise, and neither finds the caches
+    // warm from the other.
+    let apart = blocks.len() / 2;
+    for _ in 0..repetitions {
+        let mut states = sequential::states(blocks);
+        let mut got = [0; 2];
+        let nothing = Sample { wall: 0., cpu: None };
+        let mut samples = [vec![nothing; blocks.len()], vec![nothing; blocks.len()]];
+        for i in 0..blocks.len() {
+            let block = std::slice::from_ref(&blocks[i]);
+            let (gas, sample) = clock::thread(|| sequential::execute(block, &mut states[i..=i]));
+            (got[0], samples[0][i]) = (got[0] + gas, sample);
+            let i = (i + apart) % blocks.len();
+            let block = std::slice::from_ref(&blocks[i]);
+            let (gas, sample) = clock::thread(|| lanes::execute(file, block, &mut checker));
+            (got[1], samples[1][i]) = (got[1] + gas, sample);
         }
+        assert_eq!(got, [gas; 2], "gas of all blocks");
+        let [first, second] = samples;
+        plain.repetitions.push(first);
+        moves.repetitions.push(second);
     }
     println!("execution on one core, {:.0} Mgas", gas as f64 * 1e-6);
     plain.print();
     moves.print();
     print_ratio("from moves / plain revm, CPU (at most 1.15)", &moves, &plain, |s| s.cpu);
     print_ratio("from moves / plain revm, wall", &moves, &plain, |s| Some(s.wall));
+    let (above, below) = (moves.sum_of_minima(), plain.sum_of_minima());
+    println!(
+        "  from moves / plain revm, each block at its least: {:.3} ({:.1} ms, {:.1} ms)",
+        above / below,
+        above * 1e3,
+        below * 1e3
+    );
     vec![plain, moves]
 }
 
@@ -143,7 +176,7 @@ fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize
                 _ => one.install(|| reopened(file, execution)),
             });
             assert_eq!(got, gas, "gas of all blocks");
-            lanes[lane].samples.push(sample);
+            lanes[lane].repetitions.push(vec![sample]);
         }
     }
     println!("validation of the whole file, all checks");

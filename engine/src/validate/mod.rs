@@ -332,8 +332,9 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             stopped_early,
         },
     };
-    let requirements = judged.iter().flat_map(|j| j.result.requirements.iter().cloned()).collect();
     let assumed = judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
+    let mut requirements = Vec::with_capacity(judged.iter().map(|j| j.result.requirements.len()).sum());
+    judged.into_iter().for_each(|mut j| requirements.append(&mut j.result.requirements));
     Ok(Validation { report, requirements, assumed })
 }
 
@@ -487,12 +488,10 @@ fn head_hashes(piece: &Piece<'_>) -> Result<(B256, B256), ValidateError> {
 
 fn code_tables(files: &[&BlockFile]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
     let table = |file: &&BlockFile| {
-        let mut blobs = Vec::new();
-        for number in 0..file.code_count() as u32 {
-            let (hash, blob) = file.shared_code(number)?;
-            blobs.extend(blob.map(|blob| (hash, blob)));
-        }
-        Ok(Arc::new(CodeTable::new(blobs)))
+        let blob = |number| Ok(file.shared_code(number)?);
+        let blobs = (0..file.code_count() as u32).into_par_iter().map(blob).collect::<Vec<Result<_, ValidateError>>>();
+        let blobs = blobs.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(CodeTable::new(blobs.into_iter().filter_map(|(hash, blob)| Some((hash, blob?))))))
     };
     files.iter().map(table).collect()
 }
