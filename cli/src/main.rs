@@ -55,9 +55,9 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("manaflow: {failure}");
+            output::tell(&format!("manaflow: {failure}"));
             if let Some(hint) = failure.hint() {
-                eprintln!("hint: {hint}");
+                output::tell(&format!("hint: {hint}"));
             }
             failure.code().into()
         }

@@ -1,8 +1,8 @@
 //! Where results go: standard output, or a file that is whole or not there.
 
 use crate::exit::Failure;
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 /// Writes a result to a file (`-` for standard output).
 pub fn write_to(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
@@ -10,14 +10,41 @@ pub fn write_to(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         return out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::output(path));
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Failure::output(path))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(Failure::output(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Failure::output(path))?;
     file.persist(path).map_err(|e| Failure::output(path)(e.error))?;
     Ok(())
+}
+
+/// Refuses an output that cannot be written, or that is one of the inputs, before any work is done.
+pub fn check_output(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    if path.is_dir() {
+        return Err(Failure::output(path)(ErrorKind::IsADirectory.into()));
+    }
+    let folder = folder_of(path);
+    let is_folder = std::fs::metadata(folder).map_err(Failure::output(folder))?.is_dir();
+    if !is_folder {
+        return Err(Failure::output(folder)(ErrorKind::NotADirectory.into()));
+    }
+    // Links may give one file two names.
+    if let Ok(own) = path.canonicalize()
+        && inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == own))
+    {
+        return Err(Failure::Usage(format!("{}: is an input, and would be overwritten", path.display())));
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A line on standard error; nobody need be there to read it.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A number with its thousands apart.

@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
 
-use crate::output::{grouped, rate};
+use crate::output::{grouped, rate, tell};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Display {
                     }
                     _ => String::new(),
                 };
-                eprintln!("{}: {}{total} blocks, {rates}{left}", self.verb, grouped(done.blocks));
+                tell(&format!("{}: {}{total} blocks, {rates}{left}", self.verb, grouped(done.blocks)));
             }
             None => {}
         }

@@ -3,10 +3,16 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// A sample file that comes with the repository: `mainnet.mana` or `forks.mana`.
+pub fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
 
 /// The folder of the unpacked test data: `MANAFLOW_DATA` if it is set, else `target/data` of the workspace; `None` if
 /// it is not there.
@@ -23,7 +29,11 @@ pub fn data_for(test: &str) -> Option<PathBuf> {
     let data = data();
     if data.is_none() {
         let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-        println!("skipped: {test}: no test data in MANAFLOW_DATA or target/data ({count} skipped)");
+        // Not `println!`, which the test harness swallows when the test passes.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {test}: no test data in MANAFLOW_DATA or target/data ({count} skipped)"
+        );
     }
     data
 }

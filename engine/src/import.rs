@@ -177,7 +177,12 @@ fn import_chain(
                 } else {
                     importer.block(number, input)
                 };
-                push(record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?, &mut importer, writer, counts)?;
+                push(
+                    record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?,
+                    &mut importer,
+                    writer,
+                    counts,
+                )?;
             }
             progress(counts);
         }
@@ -216,12 +221,8 @@ fn next_batch(
 /// Decodes a block and recovers its signers.
 pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
     let number = block.number;
-    let bad = |part: String, reason: String| ImportError::Decode {
-        source_name: name.into(),
-        block: number,
-        part,
-        reason,
-    };
+    let bad =
+        |part: String, reason: String| ImportError::Decode { source_name: name.into(), block: number, part, reason };
     let ommers = match &block.body.ommers {
         Ommers::Headers(list) => Some(decode::<Vec<Header>>(list).map_err(|e| bad("ommers".into(), e))?),
         Ommers::Hashes(_) => None,

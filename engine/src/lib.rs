@@ -1,4 +1,4 @@
-//! The three judgements over columns of moves: Solo, Double use, Block.
+//! The three judgements over columns of moves: Solo, Double use, Block. What they mean is said in [`protocol`].
 
 #![deny(unsafe_code)]
 
@@ -10,6 +10,9 @@ pub mod report;
 pub mod solo;
 pub mod state_root;
 pub mod validate;
+
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
 
 /// Version of the EVM that executes; the tests hold it against the lock file.
 pub const REVM_VERSION: &str = "43.0.3";

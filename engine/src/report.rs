@@ -93,7 +93,8 @@ pub struct RequirementCounts {
     pub cells: u64,
     /// Cells that were assumed.
     pub assumed: u64,
-    /// Of `cells`, hashes of blocks.
+    /// Of `cells`, hashes of blocks that must hold a value; that a block's own hash is not there before it, is not
+    /// counted.
     pub hashes: u64,
     /// Segments that do not begin at genesis.
     pub windows: u64,

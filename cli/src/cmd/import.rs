@@ -1,7 +1,7 @@
 //! `manaflow import`: sources → moves → a block file.
 
 use crate::exit::{Code, Failure};
-use crate::output::grouped;
+use crate::output::{check_output, grouped, tell};
 use crate::progress::{Display, Done};
 use manaflow_loader::file::Writer;
 use manaflow_loader::source::{Options, recognise};
@@ -42,15 +42,21 @@ pub struct Args {
 
 /// Runs `import`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
+    if args.output.as_os_str() == "-" {
+        return Err(Failure::Usage(
+            "a block file is put together in place and cannot be streamed to standard output".into(),
+        ));
+    }
+    check_output(&args.output, &args.sources)?;
     super::validate::start_threads(args.threads)?;
     let started = Instant::now();
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
     let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;
     for left_out in &recognised.left_out {
-        eprintln!("left out: {}: {}", left_out.path.display(), left_out.reason);
+        tell(&format!("left out: {}: {}", left_out.path.display(), left_out.reason));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
-    let mut writer = Writer::create(&args.output, &recognised.rules, &versions)?;
+    let mut writer = Writer::create(&args.output, &recognised.rules, &versions).map_err(unwritable)?;
     let mut display = Display::new("imported", 0);
     let imported = manaflow_engine::import::import(&recognised, &mut writer, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
@@ -58,9 +64,9 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     })?;
     display.finish();
     for note in &imported.notes {
-        eprintln!("note: {note}");
+        tell(&format!("note: {note}"));
     }
-    let summary = writer.finish()?;
+    let summary = writer.finish().map_err(unwritable)?;
     let c = imported.counts;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
@@ -84,4 +90,12 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         crate::output::write_to("-".as_ref(), text.as_bytes())?;
     }
     Ok(Code::Success)
+}
+
+/// What the system refuses of the output is no fault of the input.
+fn unwritable(error: manaflow_loader::Error) -> Failure {
+    match error {
+        manaflow_loader::Error::Io { path, source } => Failure::Output { path, source },
+        error => error.into(),
+    }
 }

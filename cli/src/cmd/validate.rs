@@ -1,7 +1,7 @@
 //! `manaflow validate`: block files → verdict.
 
 use crate::exit::{Code, Failure};
-use crate::output::{grouped, rate, write_to};
+use crate::output::{check_output, grouped, rate, tell, write_to};
 use crate::progress::{Display, Done};
 use manaflow_engine::reason::Check;
 use manaflow_engine::report::{Report, Verdict};
@@ -117,12 +117,15 @@ pub fn start_threads(threads: Option<u16>) -> Result<(), Failure> {
 
 /// Runs `validate`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
+    for output in [Some(&args.output), args.requirements.as_ref()].into_iter().flatten() {
+        check_output(output, &args.files)?;
+    }
     start_threads(args.threads)?;
     let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
     let files: Vec<&BlockFile> = files.iter().collect();
     if let Some(name) = &args.chain {
         let rules = super::chain_named(name)?;
-        for file in files.iter().filter(|file| *file.rules() != rules) {
+        if let Some(file) = files.iter().find(|file| *file.rules() != rules) {
             let got = file.rules().name();
             return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
         }
@@ -151,10 +154,10 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     };
     write_to(&args.output, text.as_bytes())?;
     if options.order == Order::Reverse {
-        eprintln!("{}", reverse_in_words(report));
+        tell(&reverse_in_words(report));
     }
     if report.verdict == Verdict::Partial {
-        eprintln!("partial: only the checks asked for were run");
+        tell("partial: only the checks asked for were run");
     }
     Ok(if report.verdict == Verdict::Invalid { Code::Invalid } else { Code::Success })
 }
@@ -163,7 +166,7 @@ fn with_progress<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let shower = scope.spawn(|| {
             let mut display: Option<Display> = None;
             while !done.load(Ordering::Acquire) {
                 std::thread::park_timeout(Duration::from_millis(100));
@@ -192,10 +195,22 @@ fn with_progress<T>(work: impl FnOnce(&Progress) -> T) -> T {
                 display.finish();
             }
         });
-        let result = work(&progress);
-        done.store(true, Ordering::Release);
-        result
+        // Also when the work panics: the scope waits for the thread that shows it.
+        let _end = End { done: &done, shower: shower.thread() };
+        work(&progress)
     })
+}
+
+struct End<'a> {
+    done: &'a AtomicBool,
+    shower: &'a std::thread::Thread,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Release);
+        self.shower.unpark();
+    }
 }
 
 fn reverse_in_words(report: &Report) -> String {

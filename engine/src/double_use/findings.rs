@@ -174,6 +174,7 @@ impl Findings {
             assumed: (self.assumed.into_iter())
                 .map(|(cell, row)| (Assumption { cell, origin, declared: true }, columns.location(row)))
                 .collect(),
+            anchors: BTreeMap::new(),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::columns::Malformed;
 use super::result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
 use alloy_primitives::Address;
 use manaflow_loader::model::{Cell, Mark, Value, Version};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The result of `a` and `b` together. Errors: b does not begin where a ends; a generation beyond 2^32.
 pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malformed> {
@@ -35,7 +35,7 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
         match judge(d, &a) {
             Met::Yes => {}
             Met::Unknown => {
-                unknown.push((Assumption { cell: d.cell, origin: d.origin, declared: false }, d.first));
+                unknown.push(*d);
             }
             Met::Passes => requirements.push(*d),
             Met::No(reason, window, expected) => culprits.push(Culprit {
@@ -59,9 +59,12 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
         culprits: distinct_culprits(culprits),
         requirements: distinct_demands(requirements),
         exits: overlay(&a.exits, &b.exits),
+        anchors: anchors(&a, &b, &unknown),
         assumed: a.assumed,
     };
-    b.assumed.into_iter().chain(unknown).for_each(|(x, at)| merged.assume(x, at));
+    let became = |d: Demand| (Assumption { cell: d.cell, origin: d.origin, declared: false }, d.first);
+    b.assumed.into_iter().chain(unknown.into_iter().map(became)).for_each(|(x, at)| merged.assume(x, at));
+    drop_hidden(&mut merged);
     Ok(merged)
 }
 
@@ -164,25 +167,57 @@ fn align(a: &mut SegmentResult, b: &mut SegmentResult) -> Result<(), Malformed> 
     for of_account in accounts.collect::<Vec<_>>().chunk_by(|x, y| x.cell == y.cell) {
         let demanded = of_account[0];
         let (left, left_from) = match a.exit(&demanded.cell) {
-            Some(exit) if is_unknown_to(exit, demanded, a) => continue,
-            Some(exit) => (exit.value, exit.counts_from),
+            Some(exit) if is_unknown_to(exit, demanded, a) => match a.anchors.get(&demanded.cell.addr) {
+                Some(anchor) => *anchor,
+                None => continue,
+            },
+            Some(exit) => (generation(&exit.value), exit.counts_from),
             None => match own_demand(a, &demanded.cell) {
-                Some(own) => (own.prev, own.counts_from),
+                Some(own) => (generation(&own.prev), own.counts_from),
                 None => continue,
             },
         };
-        let (Value::Account(left), Value::Account(right)) = (left, demanded.prev) else { continue };
+        let right = generation(&demanded.prev);
         let (address, right_from) = (demanded.cell.addr, demanded.counts_from);
         if left_from < right_from {
-            let by = left.generation.checked_sub(right.generation);
+            let by = left.checked_sub(right);
             shift_b.extend(by.map(|by| ((address, right_from), (by, left_from))));
         } else if left_from > right_from {
-            let by = right.generation.checked_sub(left.generation);
+            let by = right.checked_sub(left);
             shift_a.extend(by.map(|by| ((address, left_from), (by, right_from))));
         }
     }
     shift(a, &shift_a)?;
     shift(b, &shift_b)
+}
+
+/// The generation in an account's value.
+fn generation(value: &Value) -> u32 {
+    match value {
+        Value::Account(account) => account.generation,
+        Value::Word(_) => 0,
+    }
+}
+
+/// What stays stated of unknown accounts: by b of its own exits, else by a, else by the first demand of b that met a's.
+fn anchors(a: &SegmentResult, b: &SegmentResult, unknown: &[Demand]) -> BTreeMap<Address, (u32, u64)> {
+    let is_open = |address: &Address| b.exit(&Cell::account(*address)).is_none();
+    let mut anchors = b.anchors.clone();
+    anchors.extend(a.anchors.iter().filter(|(address, _)| is_open(address)));
+    for d in unknown.iter().filter(|d| d.cell.mark == Mark::Account && states_generation(d) && is_open(&d.cell.addr)) {
+        anchors.entry(d.cell.addr).or_insert((generation(&d.prev), d.counts_from));
+    }
+    anchors
+}
+
+/// Drops storage exits that another import's assumption of their account hides: nobody can say which generation is live after.
+fn drop_hidden(s: &mut SegmentResult) {
+    let is_hidden = |e: &Exit| {
+        let mut later = s.declared(Cell::account(e.cell.addr));
+        e.cell.mark == Mark::Storage && later.any(|(origin, at)| origin != e.origin && at > e.version)
+    };
+    let kept = if s.assumed.is_empty() { return } else { s.exits.iter().filter(|e| !is_hidden(e)).copied().collect() };
+    s.exits = kept;
 }
 
 /// Whether a demand of another import meets an exit that its own import does not know.
@@ -231,6 +266,12 @@ fn shift(s: &mut SegmentResult, shifts: &Shifts) -> Result<(), Malformed> {
             {
                 shift_value(&c.cell, value, by)?;
             }
+        }
+    }
+    for (address, (generation, counts_from)) in &mut s.anchors {
+        let cell = Cell::account(*address);
+        if let Some(by) = counted_anew(shifts, &cell, counts_from) {
+            *generation = sum(&cell, *generation, by)?;
         }
     }
     s.exits.sort_unstable_by_key(|e| e.cell);

@@ -117,5 +117,15 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
         .collect();
     culprits.sort_unstable();
     requirements.sort_unstable();
-    SegmentResult { first, end, origin, parent_hash: None, culprits, requirements, exits, assumed }
+    SegmentResult {
+        first,
+        end,
+        origin,
+        parent_hash: None,
+        culprits,
+        requirements,
+        exits,
+        assumed,
+        anchors: BTreeMap::new(),
+    }
 }

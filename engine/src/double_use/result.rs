@@ -4,7 +4,7 @@
 //! give cells and values as numbers (`SegmentResult<u32, u32>`); [`SegmentResult::resolve`] makes them whole.
 
 use super::columns::Columns;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use manaflow_loader::model::{Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
 
@@ -139,6 +139,9 @@ pub struct SegmentResult<C = Cell, V = Value> {
     pub exits: Vec<Exit<C, V>>,
     /// Cells assumed; of declared ones the last use that assumes, of others the first demand that met an unknown exit.
     pub assumed: BTreeMap<Assumption<C>, Location>,
+    /// Accounts with an unknown exit that a demand of another import met: the generation it stated first, and from where that
+    /// counts. Later demands are counted from there too.
+    pub anchors: BTreeMap<Address, (u32, u64)>,
 }
 
 impl<C, V> SegmentResult<C, V> {
@@ -178,6 +181,7 @@ impl SegmentResult<u32, u32> {
                 })
                 .collect(),
             assumed: BTreeMap::new(),
+            anchors: self.anchors.clone(),
         };
         for (a, at) in &self.assumed {
             whole.assume(Assumption { cell: columns.cell(a.cell), origin: a.origin, declared: a.declared }, *at);
@@ -221,16 +225,11 @@ impl SegmentResult {
         self.exits.binary_search_by_key(cell, |e| e.cell).ok().map(|i| &self.exits[i])
     }
 
-    /// Whether the value of an exit is known: neither its cell nor its account was assumed in its imported segment, and if it
-    /// is storage, no other import assumed its account later (its generation is then unknown).
+    /// Whether the value of an exit is known: neither its cell nor its account was assumed in its imported segment.
     pub fn is_known(&self, exit: &Exit) -> bool {
         let is_assumed = |cell| self.assumed.contains_key(&Assumption { cell, origin: exit.origin, declared: true });
         let cell = Cell { generation: 0, ..exit.cell };
-        let account = Cell::account(exit.cell.addr);
-        let is_storage = exit.cell.mark == Mark::Storage;
-        !(is_assumed(cell)
-            || (is_storage && is_assumed(account))
-            || (is_storage && self.declared(account).any(|(_, at)| at > exit.version)))
+        !(is_assumed(cell) || (cell.mark == Mark::Storage && is_assumed(Cell::account(cell.addr))))
     }
 
     /// Adds an assumption at a location: the last of those declared, the first of the others.

@@ -2,10 +2,10 @@
 //!
 //! In faults of execution, `got` is what the execution gave and `expected` what the transaction declares.
 
+use super::database::Refusal;
 use super::declared::Declared;
 use super::effect::Effect;
 use super::environment::transaction_environment;
-use super::database::Refusal;
 use super::machine::{Executor, Machine, Stop};
 use super::meter::{METERED_ABOVE, spent_bound};
 use super::record::{account_after, outcome};
@@ -174,8 +174,7 @@ impl Checker {
             Ok(requests) => {
                 for failed in &requests.failed {
                     let got = format!("{:#x}: {}", failed.contract, failed.got);
-                    let fault =
-                        Fault::new(claim.location, Check::Execution, Reason::SystemCallFailed, got, "success");
+                    let fault = Fault::new(claim.location, Check::Execution, Reason::SystemCallFailed, got, "success");
                     faults.push(fault);
                 }
                 if claim.requests != requests.outputs {
@@ -410,10 +409,9 @@ pub fn say(value: &Value) -> String {
     match value {
         Value::Word(word) => format!("{word:#x}"),
         Value::Account(a) if !a.present => format!("absent, generation {}", a.generation),
-        Value::Account(a) => format!(
-            "nonce {}, balance {}, code {:#x}, generation {}",
-            a.nonce, a.balance, a.code_hash, a.generation
-        ),
+        Value::Account(a) => {
+            format!("nonce {}, balance {}, code {:#x}, generation {}", a.nonce, a.balance, a.code_hash, a.generation)
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use super::effect::{AccountAfter, Effect};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::Cell;
+use revm::Database;
 use revm::database_interface::DBErrorMarker;
 use revm::state::{AccountInfo, Bytecode};
-use revm::Database;
 
 /// Why a question was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

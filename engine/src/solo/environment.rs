@@ -4,8 +4,8 @@
 
 use super::transaction::Envelope;
 use alloy_consensus::{Header, Transaction};
-use alloy_eips::eip4844::fake_exponential;
 use alloy_eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE;
+use alloy_eips::eip4844::fake_exponential;
 use alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA;
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
 use alloy_evm::FromRecoveredTx;

@@ -89,11 +89,7 @@ impl<B: Befores + Default> Machine<B> {
     }
 
     /// Ends a run: afters out, journal empty, its memory kept.
-    fn settle<T>(
-        &mut self,
-        result: Result<T, EVMError<Refusal>>,
-        effect: Option<&mut Effect>,
-    ) -> Result<T, Stop> {
+    fn settle<T>(&mut self, result: Result<T, EVMError<Refusal>>, effect: Option<&mut Effect>) -> Result<T, Stop> {
         let journal = &mut self.evm.ctx.journaled_state;
         let mut state = journal.finalize();
         if let Some(effect) = effect {

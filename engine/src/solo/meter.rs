@@ -9,8 +9,8 @@ use manaflow_loader::rules::Fork;
 use revm::Inspector;
 use revm::interpreter::interpreter_types::LoopControl;
 use revm::interpreter::{
-    CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, InstructionResult, Interpreter, InterpreterAction,
-    interpreter::EthInterpreter,
+    CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, InstructionResult, Interpreter,
+    InterpreterAction, interpreter::EthInterpreter,
 };
 
 /// Transactions with a greater gas limit run under the meter.
@@ -18,7 +18,11 @@ pub const METERED_ABOVE: u64 = 1 << 28;
 
 /// The most that a transaction with this gas used can have spent.
 pub fn spent_bound(gas_used: u64, fork: Fork) -> u64 {
-    if fork >= Fork::London { gas_used.saturating_add(gas_used / 4).saturating_add(1) } else { gas_used.saturating_mul(2) }
+    if fork >= Fork::London {
+        gas_used.saturating_add(gas_used / 4).saturating_add(1)
+    } else {
+        gas_used.saturating_mul(2)
+    }
 }
 
 /// Counts what a run has spent, and ends it beyond a bound.

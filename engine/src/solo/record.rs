@@ -16,7 +16,8 @@ use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use manaflow_loader::model::{
-    AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Outcome, Status, TransactionRecord, Value, Version,
+    AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Outcome, Status, TransactionRecord, Value,
+    Version,
 };
 use manaflow_loader::rules::{ChainRules, Fork};
 use revm::context::result::ExecutionResult;
@@ -272,12 +273,8 @@ impl<S: State> Importer<S> {
         witness: Option<B256>,
     ) -> Result<TransactionRecord, RecordError> {
         self.machine.befores().start(false);
-        let mut record = TransactionRecord {
-            bytes: tx.bytes,
-            sender: tx.sender,
-            authorities: tx.authorities,
-            ..Default::default()
-        };
+        let mut record =
+            TransactionRecord { bytes: tx.bytes, sender: tx.sender, authorities: tx.authorities, ..Default::default() };
         // A transaction without sender, or one that cannot be included, is written as it is: `validate` says why.
         let Some(sender) = tx.sender else { return Ok(record) };
         let env = transaction_environment(&tx.envelope, sender, &record.authorities);
@@ -290,7 +287,11 @@ impl<S: State> Importer<S> {
         if let Some(result) = result {
             let root = match &mut self.trie {
                 Some(trie) if witness.is_none() && environment.fork < Fork::Byzantium => {
-                    Some(trie.root().map_err(|e| RecordError::Machine { block: number, index, message: e.to_string() })?)
+                    Some(trie.root().map_err(|e| RecordError::Machine {
+                        block: number,
+                        index,
+                        message: e.to_string(),
+                    })?)
                 }
                 _ => witness,
             };
@@ -354,7 +355,9 @@ impl<S: State> Importer<S> {
             }
         }
         moves.append(&mut words);
-        moves.extend(recorder.hashes.iter().map(|&(n, hash, intx)| read(Cell::block_hash(n), intx, Value::Word(hash.into()))));
+        moves.extend(
+            recorder.hashes.iter().map(|&(n, hash, intx)| read(Cell::block_hash(n), intx, Value::Word(hash.into()))),
+        );
         if let Some(hash) = own_hash {
             let cell = Cell::block_hash(number);
             let mut m = read(cell, Version::Virgin, cell.default_value());
@@ -362,7 +365,11 @@ impl<S: State> Importer<S> {
             moves.push(m);
         }
         sort_distinct(&mut moves);
-        self.advance(&moves, location).map_err(|e| RecordError::Machine { block: number, index, message: e.to_string() })?;
+        self.advance(&moves, location).map_err(|e| RecordError::Machine {
+            block: number,
+            index,
+            message: e.to_string(),
+        })?;
         Ok(moves)
     }
 

@@ -131,11 +131,8 @@ fn change_balance<B: Befores>(
 ) -> Result<(), Refusal> {
     let mut info = db.basic(addr)?.unwrap_or_default();
     info.balance = change(info.balance);
-    let after = if info.is_empty() && environment.clears_empty() {
-        AccountAfter::Absent
-    } else {
-        AccountAfter::of(&info)
-    };
+    let after =
+        if info.is_empty() && environment.clears_empty() { AccountAfter::Absent } else { AccountAfter::of(&info) };
     let effect = Effect { accounts: vec![(addr, after)], ..Effect::default() };
     db.overlay.apply(&effect);
     Ok(())
@@ -154,9 +151,8 @@ fn drain_dao<B: Befores>(db: &mut Db<B>, environment: &Environment) -> Result<()
 
 fn credit_all<B: Befores>(db: &mut Db<B>, block: &SystemBlock<'_>, ommers: &[Header]) -> Result<(), Refusal> {
     const WEI_A_GWEI: u64 = 1_000_000_000;
-    let mut credit = |addr, wei: U256| {
-        change_balance(db, block.environment, addr, |balance| balance.saturating_add(wei))
-    };
+    let mut credit =
+        |addr, wei: U256| change_balance(db, block.environment, addr, |balance| balance.saturating_add(wei));
     for withdrawal in block.withdrawals {
         credit(withdrawal.address, U256::from(withdrawal.amount) * U256::from(WEI_A_GWEI))?;
     }

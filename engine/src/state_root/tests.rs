@@ -9,7 +9,6 @@ use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use alloy_trie::{EMPTY_ROOT_HASH, HashBuilder, Nibbles, TrieAccount};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// SplitMix64.
 struct Random(u64);
@@ -125,16 +124,11 @@ fn keys_with_long_common_paths_and_short_values() {
     }
 }
 
-/// Test data, if this checkout has it.
+/// Test data, if this machine has it; else the skip is printed and counted.
 fn data(path: &str) -> Option<Value> {
-    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/data")).join(path);
-    match std::fs::read(&file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("JSON")),
-        Err(e) => {
-            println!("skipped: {}: {e}", file.display());
-            None
-        }
-    }
+    let file = manaflow_datasets::data_for(path)?.join(path);
+    let bytes = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    Some(serde_json::from_slice(&bytes).expect("JSON"))
 }
 
 fn word(v: &Value) -> U256 {
@@ -208,7 +202,7 @@ fn witnesses_of_real_blocks_prove_their_states_and_the_root_after() {
         let mut all = nodes_of(&nodes["pre"]);
         // Where a removal leaves one child, the witness shows that child only after the block, joined to its longer path.
         let after = nodes_of(&nodes["post"]);
-        all.extend(after.iter().flat_map(|node| shortened(node)));
+        all.extend(after.iter().flat_map(shortened));
         all.extend(after);
         let mut trie = StateTrie::from_nodes(before, all).expect("the root's node is there");
         for (who, account) in read("pre_state").as_object().expect("accounts") {
@@ -245,12 +239,12 @@ fn leaves(n: u64) -> (B256, Vec<Bytes>, Vec<Address>) {
     state.sort_unstable();
     state.dedup_by_key(|(key, _)| key[0] >> 4);
     let account = TrieAccount::new(1, U256::ZERO, EMPTY_ROOT_HASH, KECCAK256_EMPTY);
-    let root = state_root_unhashed(state.iter().map(|(_, who)| (*who, account.clone())));
+    let root = state_root_unhashed(state.iter().map(|(_, who)| (*who, account)));
     let (mut nodes, mut stack, mut mask) = (Vec::new(), Vec::new(), alloy_trie::TrieMask::default());
     for (key, _) in &state {
         let mut out = Vec::new();
         let path = Nibbles::unpack(key).slice(1..);
-        stack.push(LeafNodeRef::new(&path, &alloy_rlp::encode(&account)).rlp(&mut out));
+        stack.push(LeafNodeRef::new(&path, &alloy_rlp::encode(account)).rlp(&mut out));
         mask.set_bit(key[0] >> 4);
         nodes.push(out.into());
     }

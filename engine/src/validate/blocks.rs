@@ -21,9 +21,9 @@ use manaflow_loader::file::{BlockFile, BlockView, MoveReader, OmmersView, RowVie
 use manaflow_loader::model::{Cell, Location, Outcome, Value};
 use manaflow_loader::rules::ChainRules;
 use rayon::prelude::*;
-use std::sync::atomic::Ordering;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Transactions that a worker takes at a time.
 const RUN: usize = 32;
@@ -271,16 +271,44 @@ fn judge_block(
     if shared.checks.has(Check::Hashes) {
         unchecked += check_hashes(&input, rules, &mut faults);
     }
+    let is_first = place == piece.blocks.start;
+    let wants_window = shared.checks.has(Check::Blocks) || (is_first && shared.checks.has(Check::Hashes));
+    let window = if wants_window { piece.window(place)? } else { Vec::new() };
+    if is_first {
+        check_window(number, &window, shared.checks, &mut faults);
+    }
     if shared.checks.has(Check::Blocks) {
         unchecked += check_body(&input, rules, &mut faults);
-        let window = piece.window(place)?;
         let window: Vec<Ancestor<'_>> = window
             .iter()
-            .map(|Head { header, hash, ommers }| Ancestor { header, hash: *hash, ommers: ommers.as_deref() })
+            .map(|Head { header, hash, ommers, .. }| Ancestor { header, hash: *hash, ommers: ommers.as_deref() })
             .collect();
         let total_difficulty = piece.total_difficulty_before(place);
         unchecked += check_links(&head, &window, total_difficulty, rules, &mut faults);
     }
     shared.faults.take(&mut faults);
     Ok(unchecked)
+}
+
+/// Headers before the first block judged are evidence only as far as the hash chain goes: each names the one before and its
+/// own ommers. Faults are the first block's; its own link to the last of them is a rule of its own.
+fn check_window(number: u64, window: &[Head], checks: Checks, faults: &mut Vec<Fault>) {
+    let Some(opening) = Location::new(number, 0) else { return };
+    let mut fault = |check, reason, i: usize, got: B256, expected: B256| {
+        if checks.has(check) {
+            let before = window.len() - i;
+            let got = format!("{got}, {before} headers before");
+            faults.push(Fault::new(opening, check, reason, got, expected));
+        }
+    };
+    for (i, head) in window.iter().enumerate() {
+        if i > 0 && head.header.parent_hash != window[i - 1].hash {
+            fault(Check::Blocks, Reason::WrongParentHash, i, head.header.parent_hash, window[i - 1].hash);
+        }
+        if let Some(hash) = head.ommers_hash
+            && head.header.ommers_hash != hash
+        {
+            fault(Check::Hashes, Reason::WrongOmmersHash, i, head.header.ommers_hash, hash);
+        }
+    }
 }

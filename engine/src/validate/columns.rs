@@ -5,8 +5,8 @@
 
 use super::piece::Piece;
 use crate::double_use::Columns;
-use alloy_primitives::map::HashMap;
 use alloy_primitives::B256;
+use alloy_primitives::map::HashMap;
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::model::{Cell, Location, Value, Version};
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 //! them reads what another says. Order, threads and cuts into windows change nothing but `run`.
 
 mod blocks;
+mod codes;
 mod columns;
 mod faults;
 mod piece;
@@ -17,10 +18,10 @@ use crate::report::{
     UncheckedCounts, Verdict, Versions,
 };
 use crate::solo::check::{CannotJudge, say_version};
-use crate::solo::code::CodeTable;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
+use codes::{code_tables, wrong_codes};
 use columns::PieceColumns;
 use faults::Faults;
 use manaflow_loader::file::{BlockFile, FORMAT_VERSION, PROTOCOL_VERSION};
@@ -31,7 +32,6 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Blocks that are in work at a time.
@@ -205,7 +205,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     progress.blocks_total.store(pieces.iter().map(|p| p.blocks.len() as u64).sum(), Ordering::Relaxed);
 
     let faults = Faults::new(options.limit);
-    let codes = code_tables(files)?;
+    let codes = code_tables(files, &pieces)?;
     let shared = Shared { checks: options.checks, codes, faults: &faults, progress };
     let heads = pieces.iter().map(head_hashes).collect::<Result<Vec<_>, _>>()?;
     let columns = pieces
@@ -237,10 +237,13 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         }
     };
     let mut judged = Vec::with_capacity(results.len());
-    for (i, ((mut result, columns), (parent_hash, tip_hash))) in results.into_iter().zip(&columns).zip(heads).enumerate() {
+    for (i, ((mut result, columns), (parent_hash, tip_hash))) in
+        results.into_iter().zip(&columns).zip(heads).enumerate()
+    {
         for &(place, miner, location) in &counts.unknown_miners {
             if place == i {
-                let assumption = Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
+                let assumption =
+                    Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
                 result.assumed.entry(assumption).or_insert(location);
             }
         }
@@ -391,7 +394,7 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        items.swap(i, (u128::from(z) * (i as u128 + 1) >> 64) as usize);
+        items.swap(i, ((u128::from(z) * (i as u128 + 1)) >> 64) as usize);
     }
 }
 
@@ -409,11 +412,7 @@ fn run_window(
     Ok(())
 }
 
-fn run_windows(
-    pieces: &[Piece<'_>],
-    shared: &Shared<'_>,
-    options: &Options,
-) -> Result<(Counts, bool), ValidateError> {
+fn run_windows(pieces: &[Piece<'_>], shared: &Shared<'_>, options: &Options) -> Result<(Counts, bool), ValidateError> {
     let mut counts = Counts::default();
     let all = ordered(pieces, options.order);
     for window in all.chunks(WINDOW_BLOCKS) {
@@ -470,11 +469,7 @@ fn malformed(piece: &Piece<'_>, error: double_use::Malformed) -> ValidateError {
     ValidateError::Malformed { path: piece.file.path().to_path_buf(), segment: piece.segment, error }
 }
 
-fn double_use_of(
-    columns: &PieceColumns<'_>,
-    piece: &Piece<'_>,
-    forward: bool,
-) -> Result<SegmentResult, ValidateError> {
+fn double_use_of(columns: &PieceColumns<'_>, piece: &Piece<'_>, forward: bool) -> Result<SegmentResult, ValidateError> {
     let result = if forward { double_use::forward(columns) } else { double_use::shards(columns) };
     Ok(result.map_err(|error| malformed(piece, error))?.resolve(columns))
 }
@@ -484,46 +479,6 @@ fn head_hashes(piece: &Piece<'_>) -> Result<(B256, B256), ValidateError> {
     let view = piece.file.block(piece.blocks.start)?;
     let header: Header = decode(piece.file, view.header(), || format!("block {}, header", view.number()))?;
     Ok((header.parent_hash, keccak256(piece.file.block(piece.blocks.end - 1)?.header())))
-}
-
-fn code_tables(files: &[&BlockFile]) -> Result<Vec<Arc<CodeTable>>, ValidateError> {
-    let table = |file: &&BlockFile| {
-        let blob = |number| Ok(file.shared_code(number)?);
-        let blobs = (0..file.code_count() as u32).into_par_iter().map(blob).collect::<Vec<Result<_, ValidateError>>>();
-        let blobs = blobs.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Arc::new(CodeTable::new(blobs.into_iter().filter_map(|(hash, blob)| Some((hash, blob?))))))
-    };
-    files.iter().map(table).collect()
-}
-
-/// Code blobs that do not hash to their keys, each at the first transaction that names it.
-fn wrong_codes(pieces: &[Piece<'_>], shared: &Shared<'_>) -> Result<(), ValidateError> {
-    for (file, codes) in shared.codes.iter().enumerate() {
-        let mut wrong: BTreeMap<B256, B256> = codes.wrong_keys().into_iter().collect();
-        for piece in pieces.iter().filter(|p| p.file_index == file) {
-            for block in piece.blocks.clone() {
-                if wrong.is_empty() {
-                    break;
-                }
-                for row in piece.file.block(block)?.transactions() {
-                    for (place, i) in row.moves().enumerate() {
-                        let m = piece.file.move_at(i)?;
-                        for value in [m.prev, m.next] {
-                            if let Value::Account(account) = value
-                                && let Some(hash) = wrong.remove(&account.code_hash)
-                            {
-                                let key = account.code_hash;
-                                let fault =
-                                    Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
-                                shared.faults.take(&mut vec![fault.at_move(place as u32, m.cell)]);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn conflict(culprit: &Culprit, columns: &PieceColumns<'_>) -> Fault {
@@ -570,11 +525,7 @@ fn transaction_hash(location: Location, pieces: &[Piece<'_>]) -> Result<Option<B
 }
 
 /// The built-in chain whose rules these are and, where block 0 is among the blocks, whose genesis it is.
-fn chain_name(
-    rules: &manaflow_loader::rules::ChainRules,
-    pieces: &[Piece<'_>],
-    judged: &[Judged],
-) -> &'static str {
+fn chain_name(rules: &manaflow_loader::rules::ChainRules, pieces: &[Piece<'_>], judged: &[Judged]) -> &'static str {
     let wrong_genesis = pieces.iter().zip(judged).any(|(piece, judged)| {
         piece.is_from_genesis()
             && rules.genesis
@@ -592,7 +543,9 @@ fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCou
     for Judged { result, .. } in judged {
         for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
             counts.cells += 1;
-            counts.hashes += u64::from(demands[0].cell.mark == Mark::BlockHash);
+            // The h cells of the blocks themselves are required too: to be virgin.
+            let is_hash = demands[0].cell.mark == Mark::BlockHash;
+            counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
         }
         counts.assumed += result.assumed_count() as u64;
     }

@@ -65,6 +65,7 @@ impl<'a> Piece<'a> {
                     header: decode(self.file, &earlier.header, place)?,
                     hash: keccak256(&earlier.header),
                     ommers,
+                    ommers_hash: earlier.ommers.as_ref().map(keccak256),
                 });
             }
         }
@@ -81,18 +82,24 @@ pub(super) struct Head {
     pub header: Header,
     pub hash: B256,
     pub ommers: Option<Vec<B256>>,
+    /// Keccak-256 of the list of ommers, where their headers are there.
+    pub ommers_hash: Option<B256>,
 }
 
 fn head(file: &BlockFile, block: usize) -> Result<Head, ValidateError> {
     let view = file.block(block)?;
-    let ommers = match view.ommers() {
-        OmmersView::Headers(list) => hashes(&decode::<Vec<Header>>(file, list, || format!("block row {block}, ommers"))?),
-        OmmersView::Hashes(list) => list.iter().map(|h| B256::new(*h)).collect(),
+    let (ommers, ommers_hash) = match view.ommers() {
+        OmmersView::Headers(list) => {
+            let headers: Vec<Header> = decode(file, list, || format!("block row {block}, ommers"))?;
+            (hashes(&headers), Some(keccak256(list)))
+        }
+        OmmersView::Hashes(list) => (list.iter().map(|h| B256::new(*h)).collect(), None),
     };
     Ok(Head {
         header: decode(file, view.header(), || format!("block row {block}, header"))?,
         hash: keccak256(view.header()),
         ommers: Some(ommers),
+        ommers_hash,
     })
 }
 
@@ -139,7 +146,16 @@ pub(super) fn select<'a>(
 
 fn total_difficulties(file: &BlockFile, segment: usize, blocks: &Range<usize>) -> Result<Vec<U256>, ValidateError> {
     let segment = &file.segments()[segment];
-    let Some(mut total) = segment.start.total_difficulty else { return Ok(Vec::new()) };
+    let mut total = match segment.start.total_difficulty {
+        // Nothing comes before block 0, whoever says so.
+        Some(total) if segment.start.is_from_genesis() && !total.is_zero() => {
+            let (place, reason) = ("segment at block 0", format!("total difficulty {total} before it, expected 0"));
+            return Err(manaflow_loader::Error::malformed(file.path(), place, reason).into());
+        }
+        None if segment.start.is_from_genesis() => U256::ZERO,
+        None => return Ok(Vec::new()),
+        Some(total) => total,
+    };
     let mut out = Vec::with_capacity(blocks.len());
     for block in segment.blocks.start..blocks.end {
         if block >= blocks.start {

@@ -6,12 +6,13 @@
 
 use super::layout::{
     ANCHOR_ROWS, BlockRow, CODE_ABSENT, EARLIER_BOUND, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, INTX_VIRGIN,
-    KIND_OMMER_HASHES, KIND_WITHDRAWALS, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, STATUS_NONE, STATUS_ROOT,
-    STATUS_ROOT_UNKNOWN, Section as S, SegmentRow, SpaceRow, StorageRow,
+    KIND_OMMER_HASHES, KIND_WITHDRAWALS, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, STATUS_NONE, STATUS_PACKED, STATUS_ROOT,
+    STATUS_ROOT_UNKNOWN, Section as S, SegmentRow, SpaceRow, StorageRow, UNPACKED_BOUND,
 };
 use super::read::BlockFile;
 use super::rlp::{Items, check_list, check_short_list};
 use super::value;
+use super::zero_runs;
 use crate::Result;
 use crate::model::{BLOCK_BOUND, INDEX_BOUND, Location, Mark};
 use alloy_primitives::KECCAK256_EMPTY;
@@ -313,8 +314,9 @@ impl BlockFile {
                 return self.refuse_row(section, end - 1, format!("does not end with its block, at {extent}"));
             }
         }
+        let mut unpacked = 0;
         for row in first..end {
-            self.check_row(row, block, row == first || row + 1 == end, row + 1 == end)?;
+            self.check_row(row, block, row == first || row + 1 == end, row + 1 == end, &mut unpacked)?;
         }
         let authorities = from.authorities_at as usize..to.authorities_at as usize;
         let start = authorities.start;
@@ -328,14 +330,22 @@ impl BlockFile {
         number == NOBODY || u64::from(number) < self.rows(S::Addresses)
     }
 
-    fn check_row(&self, row: usize, block: usize, is_system: bool, is_closing: bool) -> Result<()> {
+    fn check_row(
+        &self,
+        row: usize,
+        block: usize,
+        is_system: bool,
+        is_closing: bool,
+        unpacked: &mut usize,
+    ) -> Result<()> {
         let sender = self.column::<u32>(S::RowSenders)[row];
         if !self.is_address(sender) {
             return self.refuse_row(S::RowSenders, row, format!("address {sender}: beyond the table"));
         }
-        let status = self.bytes(S::RowStatus)[row];
-        if status > STATUS_ROOT_UNKNOWN {
-            return self.refuse_row(S::RowStatus, row, format!("unknown status {status}"));
+        let code = self.bytes(S::RowStatus)[row];
+        let (status, is_packed) = (code & !STATUS_PACKED, code & STATUS_PACKED != 0);
+        if status > STATUS_ROOT_UNKNOWN || is_packed && status == STATUS_NONE {
+            return self.refuse_row(S::RowStatus, row, format!("unknown status {code}"));
         }
         if status == STATUS_NONE && self.column::<u64>(S::RowGas)[row] != 0 {
             return self.refuse_row(S::RowGas, row, "gas used without outcome");
@@ -348,6 +358,19 @@ impl BlockFile {
             return self.refuse_row(S::RowStatus, row, reason);
         }
         let bytes = parts.receipt;
+        if is_packed {
+            let Some((_, logs)) = bytes.split_at_checked(if status == STATUS_ROOT { 32 } else { 0 }) else {
+                return self.refuse_row(S::RowReceipts, row, "no post-state root");
+            };
+            let plain = match zero_runs::unpack(logs, UNPACKED_BOUND - *unpacked) {
+                Ok(plain) if plain.len() > logs.len() => plain,
+                Ok(_) => return self.refuse_row(S::RowReceipts, row, "packed, though that makes them no shorter"),
+                Err(reason) => return self.refuse_row(S::RowReceipts, row, reason),
+            };
+            *unpacked += plain.len();
+            let list = check_short_list(&plain, Items::Lists);
+            return list.or_else(|reason| self.refuse_row(S::RowReceipts, row, reason));
+        }
         let list = match (status, is_closing) {
             (STATUS_NONE, true) => check_short_list(bytes, Items::Strings),
             (STATUS_NONE, false) if bytes.is_empty() => Ok(()),

@@ -65,6 +65,11 @@ pub const STATUS_ROOT: u8 = 3;
 /// Status column: a post-state root that the source does not have.
 pub const STATUS_ROOT_UNKNOWN: u8 = 4;
 
+/// Bit of a status: the row's logs are packed (`zero_runs`), which makes them shorter.
+pub const STATUS_PACKED: u8 = 0x80;
+/// Most bytes that the packed logs of one block stand for; further ones are stored as they are.
+pub const UNPACKED_BOUND: usize = 1 << 27;
+
 /// Columns and heaps of a block file, in the order of the file; the discriminant is the id in the section table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u32)]

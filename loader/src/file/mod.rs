@@ -15,6 +15,7 @@ mod tests;
 mod value;
 mod view;
 mod write;
+mod zero_runs;
 
 pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
 pub use moves::MoveReader;

@@ -404,22 +404,27 @@ impl BlockFile {
         }
     }
 
+    /// Hash of a code, without touching its blob; `None` if the number is beyond the table.
+    pub fn code_hash(&self, number: u32) -> Option<B256> {
+        self.column::<[u8; 32]>(S::CodeHashes).get(number as usize).map(|hash| B256::new(*hash))
+    }
+
     /// Hash of a code, and its blob if the file has it.
     ///
     /// Errors: the number is beyond the table; a page of the blob is damaged.
     pub fn code(&self, number: u32) -> Result<(B256, Option<&[u8]>)> {
         let row = number as usize;
-        let Some(hash) = self.column::<[u8; 32]>(S::CodeHashes).get(row) else {
+        let Some(hash) = self.code_hash(number) else {
             return self.refuse(S::CodeHashes, format!("row {row} of {}", self.code_count()));
         };
         let ends = self.column::<u64>(S::CodeEnds);
         let end = ends[row];
         if end & CODE_ABSENT != 0 {
-            return Ok((B256::new(*hash), None));
+            return Ok((hash, None));
         }
         let start = if row == 0 { 0 } else { ends[row - 1] & !CODE_ABSENT };
         self.verify_bytes(S::CodeBytes, start..end)?;
-        Ok((B256::new(*hash), Some(&self.bytes(S::CodeBytes)[start as usize..end as usize])))
+        Ok((hash, Some(&self.bytes(S::CodeBytes)[start as usize..end as usize])))
     }
 
     /// As [`BlockFile::code`]; the blob shares the map and keeps it open.

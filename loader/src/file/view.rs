@@ -1,12 +1,17 @@
 //! A verified block and its transactions as views of the columns, and as the records they were written from.
 
-use super::layout::{BlockRow, NOBODY, STATUS_FAILURE, STATUS_NONE, STATUS_ROOT, STATUS_SUCCESS, Section as S};
+use super::layout::{
+    BlockRow, NOBODY, STATUS_FAILURE, STATUS_NONE, STATUS_PACKED, STATUS_ROOT, STATUS_SUCCESS, Section as S,
+    UNPACKED_BOUND,
+};
 use super::moves::MoveReader;
 use super::read::BlockFile;
 use super::rlp::decode_list;
+use super::zero_runs;
 use crate::Result;
 use crate::model::{BlockBody, BlockRecord, Location, Move, Ommers, Outcome, Status, TransactionRecord};
 use alloy_primitives::{Address, B256, Bytes};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A block's ommers in place.
@@ -198,7 +203,7 @@ impl<'a> RowView<'a> {
 
     /// Status or post-state root; `None` if there is no outcome.
     pub fn status(&self) -> Option<Status> {
-        match self.status_code() {
+        match self.status_code() & !STATUS_PACKED {
             STATUS_NONE => None,
             STATUS_FAILURE => Some(Status::Failure),
             STATUS_SUCCESS => Some(Status::Success),
@@ -217,12 +222,19 @@ impl<'a> RowView<'a> {
     }
 
     /// RLP list of logs; empty if there are none, or no outcome.
-    pub fn logs_rlp(&self) -> &'a [u8] {
-        match self.status_code() {
+    ///
+    /// Errors: none after the block is verified.
+    pub fn logs_rlp(&self) -> Result<Cow<'a, [u8]>> {
+        let code = self.status_code();
+        let logs = match code & !STATUS_PACKED {
             STATUS_NONE => &[],
             STATUS_ROOT => &self.parts.receipt[32..],
             _ => self.parts.receipt,
+        };
+        if code & STATUS_PACKED == 0 {
+            return Ok(Cow::Borrowed(logs));
         }
+        zero_runs::unpack(logs, UNPACKED_BOUND).map(Cow::Owned).map_err(|e| self.malformed("logs", e.into()))
     }
 
     /// Declared outcome.
@@ -230,7 +242,7 @@ impl<'a> RowView<'a> {
     /// Errors: a log is not address, topics, data.
     pub fn outcome(&self) -> Result<Option<Outcome>> {
         let Some(status) = self.status() else { return Ok(None) };
-        let logs = decode_list(self.logs_rlp()).map_err(|e| self.malformed("logs", e))?;
+        let logs = decode_list(&self.logs_rlp()?).map_err(|e| self.malformed("logs", e))?;
         Ok(Some(Outcome { status, gas_used: self.gas_used(), logs }))
     }
 

@@ -8,12 +8,14 @@ use super::check::{BodyParts, check_body, check_earlier};
 use super::layout::{
     BlockRow, CODE_ABSENT, EARLIER_BOUND, EarlierRow, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, Header, KIND_OMMER_HASHES,
     KIND_WITHDRAWALS, Layout, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, SECTION_COUNT, SECTIONS, STATUS_FAILURE, STATUS_NONE,
-    STATUS_ROOT, STATUS_ROOT_UNKNOWN, STATUS_SUCCESS, Section as S, SegmentRow, is_versions_text,
+    STATUS_PACKED, STATUS_ROOT, STATUS_ROOT_UNKNOWN, STATUS_SUCCESS, Section as S, SegmentRow, UNPACKED_BOUND,
+    is_versions_text,
 };
 use super::rlp;
 use super::spool::{PagedWriter, Spool};
 use super::tables::{CellTables, ForeignKey, Full, Numbering, RecentValues, SortedCells};
 use super::value::{ValueBytes, encode_account, encode_word};
+use super::zero_runs;
 use crate::model::{
     BLOCK_BOUND, BlockRecord, Cell, INDEX_BOUND, Location, Mark, Mode, Move, Ommers, Outcome, SegmentStart, Status,
     TransactionRecord, Value, Version,
@@ -331,9 +333,11 @@ impl Writer {
             segment.block_count += 1;
         }
         let last = block.transactions.len() - 1;
+        let mut unpacked = 0;
         for (i, transaction) in block.transactions.iter().enumerate() {
             let is_closing = i == last;
-            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &format!("block {number}, index {i}"))?;
+            let place = format!("block {number}, index {i}");
+            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &mut unpacked, &place)?;
         }
         Ok(())
     }
@@ -344,6 +348,7 @@ impl Writer {
         is_system: bool,
         is_closing: bool,
         block: &BlockRow,
+        unpacked: &mut usize,
         place: &str,
     ) -> Result<()> {
         if is_system
@@ -358,7 +363,7 @@ impl Writer {
             self.push_move(step, place, j)?;
         }
         self.put(S::TransactionBytes, &row.bytes)?;
-        let (status, gas) = self.push_outcome(row.outcome.as_ref())?;
+        let (status, gas) = self.push_outcome(row.outcome.as_ref(), unpacked)?;
         self.put(S::ReceiptBytes, &rlp::encode_short_list(&row.requests))?;
         for authority in &row.authorities {
             let number = self.nobody_or(*authority, place)?;
@@ -380,7 +385,8 @@ impl Writer {
         self.put(S::RowGas, &gas.to_le_bytes())
     }
 
-    fn push_outcome(&mut self, outcome: Option<&Outcome>) -> Result<(u8, u64)> {
+    /// `unpacked`: bytes that the packed logs of the block stand for so far.
+    fn push_outcome(&mut self, outcome: Option<&Outcome>, unpacked: &mut usize) -> Result<(u8, u64)> {
         let Some(outcome) = outcome else { return Ok((STATUS_NONE, 0)) };
         let status = match &outcome.status {
             Status::Failure => STATUS_FAILURE,
@@ -391,7 +397,14 @@ impl Writer {
                 STATUS_ROOT
             }
         };
-        self.put(S::ReceiptBytes, &rlp::encode_short_list(&outcome.logs))?;
+        let logs = rlp::encode_short_list(&outcome.logs);
+        let packed = zero_runs::pack(&logs);
+        if packed.len() < logs.len() && *unpacked + logs.len() <= UNPACKED_BOUND {
+            *unpacked += logs.len();
+            self.put(S::ReceiptBytes, &packed)?;
+            return Ok((status | STATUS_PACKED, outcome.gas_used));
+        }
+        self.put(S::ReceiptBytes, &logs)?;
         Ok((status, outcome.gas_used))
     }
 

@@ -22,6 +22,7 @@ fn judge_all(chain: &Chain) -> Unchecked {
 
 #[test]
 fn five_chains_from_genesis_have_no_fault() {
+    let Some(_) = manaflow_datasets::data_for("five_chains_from_genesis_have_no_fault") else { return };
     let mut blocks = 0;
     let mut ommers = 0;
     for (name, length) in
@@ -77,6 +78,7 @@ fn era1(path: &str) -> Vec<(OwnedBlock, U256)> {
 
 #[test]
 fn era1_of_frontier_has_no_fault() {
+    let Some(_) = manaflow_datasets::data_for("era1_of_frontier_has_no_fault") else { return };
     let (mut blocks, totals): (Vec<_>, Vec<_>) = era1("era1/mainnet-00000-5ec1ffb8.era1").into_iter().unzip();
     let mut genesis = json("genesis/mainnet.json");
     genesis["config"] = serde_json::json!({});
@@ -104,6 +106,7 @@ fn rpc_header(block: &Json) -> Header {
 
 #[test]
 fn mainnet_headers_of_each_fork_follow_their_parents() {
+    let Some(_) = manaflow_datasets::data_for("mainnet_headers_of_each_fork_follow_their_parents") else { return };
     let rules = mainnet();
     let mut pairs = Vec::new();
     for number in [
@@ -135,6 +138,7 @@ fn mainnet_headers_of_each_fork_follow_their_parents() {
 
 #[test]
 fn real_receipts_give_receipts_root_and_bloom() {
+    let Some(_) = manaflow_datasets::data_for("real_receipts_give_receipts_root_and_bloom") else { return };
     let chain = Chain::load("execapis");
     let mut judged = 0;
     for entry in std::fs::read_dir(data("traces/execution_apis/debug_getRawReceipts")).unwrap() {
@@ -175,6 +179,10 @@ fn rpc_outcome(receipt: &Json) -> Outcome {
 
 #[test]
 fn receipts_of_another_client_give_all_roots_of_first_and_last_block() {
+    let Some(_) = manaflow_datasets::data_for("receipts_of_another_client_give_all_roots_of_first_and_last_block")
+    else {
+        return;
+    };
     let chain = Chain::load("execapis");
     for (file, number) in [("get-block-receipts-n.io", 1), ("get-block-receipts-latest.io", 54)] {
         let text =
@@ -202,6 +210,7 @@ fn receipts_of_another_client_give_all_roots_of_first_and_last_block() {
 
 #[test]
 fn mainnet_bodies_have_the_roots_of_their_headers() {
+    let Some(_) = manaflow_datasets::data_for("mainnet_bodies_have_the_roots_of_their_headers") else { return };
     let rules = mainnet();
     let mut paths: Vec<PathBuf> = std::fs::read_dir(data("mainnet/blocks"))
         .unwrap()

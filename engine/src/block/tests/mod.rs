@@ -20,11 +20,11 @@ use manaflow_loader::{
     rules::BlobParameters,
 };
 use serde_json::Value as Json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// A path in the unpacked test data.
+/// A path in the unpacked test data; tests begin by asking whether it is there.
 pub(super) fn data(path: &str) -> PathBuf {
-    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/data").join(path);
+    let full = manaflow_datasets::data().expect("the test has asked for the data").join(path);
     assert!(full.exists(), "{} is missing: unpack the test data", full.display());
     full
 }

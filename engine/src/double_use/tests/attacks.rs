@@ -214,7 +214,8 @@ fn what_no_segment_may_say_is_malformed() {
     assert!(error(&columns((5, 9, 5), vec![read(at(7, 1), Version::Base(6), 0)])).contains("begins at 5"));
     let good = || columns((5, 9, 5), vec![read(at(7, 1), Version::Base(5), 0), read(at(7, 2), Version::Base(5), 0)]);
     assert!(forward(&good()).is_ok());
-    let broken: [(fn(&mut TestColumns), &str); 8] = [
+    type Break = fn(&mut TestColumns);
+    let broken: [(Break, &str); 8] = [
         (|c| c.cells[1] = 1, "cells, row 1"),
         (|c| c.intx[1] = 3, "intx, row 1"),
         (|c| _ = c.prev.pop(), "prev"),

@@ -4,9 +4,8 @@
 use super::{Random, TestColumns, Uses, judge_all, seed};
 use crate::double_use::model::CellUse;
 use crate::double_use::{SegmentResult, forward, merge, reverse, shards, shards_of};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
-use std::collections::BTreeMap;
 
 const BLOCKS: u64 = 6;
 const INDICES: u64 = 4;
@@ -36,9 +35,7 @@ fn value(cell: &Cell, random: &mut Random) -> Value {
 fn history(first: u64, fault: usize, assumed: bool, random: &mut Random) -> Uses {
     let mut uses = Uses::new();
     for cell in cells() {
-        let mut live = if first == 0 {
-            (Version::Virgin, cell.default_value())
-        } else if random.once_in(3) {
+        let mut live = if first == 0 || random.once_in(3) {
             (Version::Virgin, cell.default_value())
         } else {
             (Version::Base(first), value(&cell, random))
@@ -162,16 +159,30 @@ fn a_cell_twice_in_a_row_is_judged_alike() {
 }
 
 #[test]
-fn digest_is_of_the_last_values_alone() {
+fn digest_is_of_the_bytes_that_its_table_says() {
     let mut random = Random(seed(6));
-    let uses = history(0, 100_000, false, &mut random);
-    let whole = judge_all((0, BLOCKS, 0), &uses, &mut random);
-    assert!(whole.is_valid());
-    let mut other = whole.clone();
-    for e in &mut other.exits {
-        e.version = Location::new(1 << 39, 0).expect("small");
-    }
-    assert_ne!(other.digest(), whole.digest());
-    let values: BTreeMap<_, _> = whole.exits.iter().map(|e| (e.cell, e.value)).collect();
-    assert_eq!(values.len(), whole.exits.len());
+    let address = Address::repeat_byte(0xab);
+    let of = AccountValue { present: true, nonce: 7, balance: U256::from(9), generation: 3, ..AccountValue::ABSENT };
+    let write = |location, prev, next| CellUse { location, write: true, intx: Version::Virgin, prev, next };
+    let location = |index| Location::new(2, index).expect("small");
+    let (account, slot) = (Cell::account(address), Cell::storage(address, 1, U256::from(5)));
+    let uses = Uses::from([
+        (account, vec![write(location(1), account.default_value(), Value::Account(of))]),
+        (slot, vec![write(location(2), slot.default_value(), Value::Word(U256::from(6)))]),
+    ]);
+    let hex = [
+        "00abababababababababababababababababababab00000000",
+        &"00".repeat(32),
+        "0000000002000001",
+        "01000000000000000700000003",
+        &format!("{:064x}{KECCAK256_EMPTY:x}", 9),
+        "01abababababababababababababababababababab00000001",
+        &format!("{:064x}", 5),
+        "0000000002000002",
+        &"00".repeat(45),
+        &format!("{:064x}", 6),
+    ];
+    let bytes = alloy_primitives::hex::decode(hex.concat()).expect("hex");
+    assert_eq!(bytes.len(), 2 * crate::double_use::EXIT_BYTES);
+    assert_eq!(judge_all((0, 3, 0), &uses, &mut random).digest(), keccak256(bytes));
 }

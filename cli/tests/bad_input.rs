@@ -1,0 +1,382 @@
+//! Bad input and wrong usage: the right exit code, the file and the place on standard error, one hint, nothing
+//! half-written, never a panic.
+//!
+//! Exit codes: 2 wrong usage; 3 input missing, truncated, malformed; 4 this machine.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const MANAFLOW: &str = env!("CARGO_BIN_EXE_manaflow");
+
+fn manaflow<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    Command::new(MANAFLOW).args(args).env_remove("RUST_LOG").output().expect("it starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Expects a failure: code, words on standard error, one hint, no result.
+#[track_caller]
+fn fails<S: AsRef<OsStr>>(code: i32, words: &[&str], args: &[S]) -> String {
+    let output = manaflow(args);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in {said}");
+    }
+    assert!(output.stdout.is_empty(), "no result: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    let hints = said.lines().filter(|line| line.starts_with("hint: ")).count();
+    // What clap refuses, clap explains.
+    assert_eq!(hints, usize::from(!said.contains("For more information, try '--help'")), "{said}");
+    said
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// A folder to work in, with a small block file.
+struct World {
+    folder: TempDir,
+    data: PathBuf,
+}
+
+impl World {
+    fn new(test: &str) -> Option<Self> {
+        let data = manaflow_datasets::data_for(test)?;
+        Some(Self { folder: tempfile::tempdir().expect("a folder"), data })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        std::fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    /// A block file of one real block of one transaction.
+    fn block_file(&self) -> PathBuf {
+        let path = self.path("small.mana");
+        let source = self.data.join("mainnet/blocks/46147");
+        let output = manaflow(&["import", text(&source), "-o", text(&path)]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        path
+    }
+
+    /// Names of what an import has left in the folder of its output.
+    fn left(&self) -> Vec<String> {
+        let out = self.path("out");
+        let names = std::fs::read_dir(out).expect("a folder").map(|e| e.expect("an entry").file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Expects an import to fail and to leave nothing behind; a file of that name stays as it was.
+    #[track_caller]
+    fn import_fails(&self, code: i32, words: &[&str], sources: &[&Path], options: &[&str]) -> String {
+        let output = self.write("out/chain.mana", "as it was");
+        let mut args = vec!["import"];
+        args.extend(sources.iter().map(|path| text(path)));
+        args.extend(options);
+        args.extend(["-o", text(&output)]);
+        let said = fails(code, words, &args);
+        assert_eq!(self.left(), ["chain.mana"]);
+        assert_eq!(std::fs::read(&output).expect("still there"), b"as it was");
+        said
+    }
+}
+
+#[test]
+fn block_files_cut_off_anywhere() {
+    let Some(world) = World::new("block_files_cut_off_anywhere") else { return };
+    let whole = std::fs::read(world.block_file()).expect("a block file");
+    let borders = [0, 1, 7, 8, 9, 12, 100, 1_151, 1_152, 1_153, 2_048, 4_096, whole.len() - 64, whole.len() - 1];
+    let spread = (1..40).map(|i| whole.len() * i / 40);
+    for length in borders.into_iter().filter(|n| *n < whole.len()).chain(spread) {
+        let path = world.write("cut.mana", &whole[..length]);
+        for command in ["validate", "inspect"] {
+            let said = fails(3, &["cut.mana: "], &[command, text(&path)]);
+            // Path, place, reason.
+            assert!(said.lines().next().expect("a line").matches(": ").count() >= 3, "{length}: {said}");
+        }
+    }
+    // And with more at the end than it should have.
+    let path = world.write("long.mana", [&whole[..], &[0; 64]].concat());
+    fails(3, &["long.mana: "], &["validate", text(&path)]);
+}
+
+#[test]
+fn block_files_of_another_version_or_torn() {
+    let Some(world) = World::new("block_files_of_another_version_or_torn") else { return };
+    let whole = std::fs::read(world.block_file()).expect("a block file");
+    let mut bytes = whole.clone();
+    bytes[8] = 99;
+    let path = world.write("future.mana", &bytes);
+    for command in ["validate", "inspect"] {
+        fails(3, &["future.mana: offset 8: format version 99"], &[command, text(&path)]);
+    }
+    // One changed byte in each of many places: found by a checksum, with the place.
+    for i in 0..64 {
+        let mut bytes = whole.clone();
+        bytes[whole.len() * i / 64] ^= 0x40;
+        let path = world.write("torn.mana", &bytes);
+        fails(3, &["torn.mana: "], &["validate", text(&path)]);
+    }
+}
+
+#[test]
+fn what_is_no_block_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("text.mana"), "{\"version\": 1}").expect("written");
+    std::fs::write(path("long.mana"), vec![b'x'; 100_000]).expect("written");
+    std::fs::write(path("zeros.mana"), vec![0; 100_000]).expect("written");
+    std::fs::write(path("empty.mana"), "").expect("written");
+    std::fs::create_dir(path("folder.mana")).expect("created");
+    for name in ["text", "long", "zeros", "empty", "folder", "missing"] {
+        let path = path(&format!("{name}.mana"));
+        for command in ["validate", "inspect"] {
+            fails(3, &[text(&path)], &[command, text(&path)]);
+        }
+        // Beside a good reason to stop early.
+        fails(3, &[text(&path)], &["validate", text(&path), text(&path), "--fail-fast", "--json"]);
+    }
+    fails(3, &["text.mana/below"], &["validate", text(&path("text.mana").join("below"))]);
+}
+
+#[test]
+fn snapshots_with_a_file_missing_or_cut_off() {
+    let Some(world) = World::new("snapshots_with_a_file_missing_or_cut_off") else { return };
+    let mainnet = world.data.join("mainnet");
+    let read = |path: &str| std::fs::read(mainnet.join(path)).expect("there");
+    // A block whose accounts have code.
+    let number = "1150000";
+    let parts = [
+        (format!("blocks/{number}/block.json"), "block.json"),
+        (format!("blocks/{number}/pre_state.json"), "pre_state.json"),
+        ("codes.jsonl".into(), "codes.jsonl"),
+        ("block_hashes.json".into(), "block_hashes.json"),
+    ];
+    for (_, missing) in &parts {
+        let root = world.path(&format!("without-{missing}"));
+        for (path, name) in parts.iter().filter(|(_, name)| name != missing) {
+            let folder = if path.starts_with("blocks") { number } else { "" };
+            world.write(&format!("without-{missing}/{folder}/{name}"), read(path));
+        }
+        let output = world.path("out.mana");
+        let done = manaflow(&["import", text(&root), "-o", text(&output)]);
+        let said = stderr(&done);
+        if *missing == "block_hashes.json" && done.status.code() == Some(0) {
+            // The block asks for no hash.
+            std::fs::remove_file(&output).expect("written");
+            continue;
+        }
+        assert_eq!(done.status.code(), Some(3), "without {missing}: {said}");
+        assert!(said.contains(text(&root)) && said.contains("hint: ") && !said.contains("panicked"), "{said}");
+        assert!(!output.exists());
+        assert!(*missing == "block.json" || said.contains(missing) || said.contains("code"), "{missing}: {said}");
+    }
+    for (path, name) in &parts[..2] {
+        let whole = read(path);
+        for part in 1..6 {
+            for (path, name) in &parts {
+                let folder = if path.starts_with("blocks") { number } else { "" };
+                world.write(&format!("cut/{folder}/{name}"), read(path));
+            }
+            world.write(&format!("cut/{number}/{name}"), &whole[..whole.len() * part / 6]);
+            world.import_fails(3, &[text(&world.path("cut"))], &[&world.path("cut")], &[]);
+        }
+    }
+}
+
+#[test]
+fn a_genesis_that_is_not_the_chains() {
+    let Some(world) = World::new("a_genesis_that_is_not_the_chains") else { return };
+    let chains = world.data.join("chains");
+    let chain = chains.join("execapis/chain.rlp");
+    let other = chains.join("geth600/genesis.json");
+    world.import_fails(3, &["chain.rlp", "genesis"], &[&chain], &["--genesis", text(&other)]);
+    let era = world.data.join("era1/mainnet-00000-5ec1ffb8.era1");
+    world.import_fails(3, &["era1", "genesis"], &[&era], &["--genesis", text(&other)]);
+    // No genesis, one that is none, one that is not there.
+    let alone = world.write("alone/chain.rlp", std::fs::read(&chain).expect("a chain"));
+    world.import_fails(3, &["genesis"], &[&alone], &[]);
+    let none = world.write("none.json", "{\"alloc\": 7}");
+    world.import_fails(3, &["none.json"], &[&chain], &["--genesis", text(&none)]);
+    world.import_fails(3, &["nowhere.json"], &[&chain], &["--genesis", text(&world.path("nowhere.json"))]);
+}
+
+#[test]
+fn chains_cut_off_anywhere() {
+    let Some(world) = World::new("chains_cut_off_anywhere") else { return };
+    let folder = world.data.join("chains/geth600");
+    let genesis = folder.join("genesis.json");
+    let chain = std::fs::read(folder.join("chain.rlp")).expect("a chain");
+    let era = std::fs::read(world.data.join("era1/mainnet-00000-5ec1ffb8.era1")).expect("an era");
+    let mainnet = world.data.join("genesis/mainnet.json");
+    for part in 1..8 {
+        // Odd, so that it is no end of a block.
+        let cut = world.write("cut/chain.rlp", &chain[..chain.len() * part / 8]);
+        let said = world.import_fails(3, &["chain.rlp: byte "], &[&cut], &["--genesis", text(&genesis)]);
+        assert!(said.contains("block "), "{said}");
+        let cut = world.write("cut/cut.era1", &era[..era.len() * part / 8]);
+        world.import_fails(3, &["cut.era1: "], &[&cut], &["--genesis", text(&mainnet)]);
+    }
+    for (name, bytes) in [("empty.rlp", &[][..]), ("text.rlp", b"hello, world"), ("empty.era1", &[])] {
+        let path = world.write(&format!("no/{name}"), bytes);
+        world.import_fails(3, &[name], &[&path], &["--genesis", text(&genesis)]);
+    }
+    world.import_fails(3, &["no source here"], &[&world.path("no source here")], &[]);
+    std::fs::create_dir(world.path("hollow")).expect("created");
+    world.import_fails(3, &["hollow", "nothing to import"], &[&world.path("hollow")], &[]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let Some(world) = World::new("outputs_that_cannot_be_written") else { return };
+    let small = world.block_file();
+    let source = world.data.join("mainnet/blocks/46147");
+    let file = world.write("a file", "");
+    std::fs::create_dir(world.path("a folder")).expect("created");
+    let places = [world.path("no folder/x"), file.join("x"), world.path("a folder"), "/proc/x".into(), "/".into()];
+    for place in &places {
+        let place = text(place);
+        let folder = if place == "/proc/x" { "/proc" } else { place.trim_end_matches("/x") };
+        fails(4, &[folder], &["import", text(&source), "-o", place]);
+        fails(4, &[folder], &["validate", text(&small), "--output", place]);
+        fails(4, &[folder], &["validate", text(&small), "--requirements", place]);
+    }
+    assert_eq!(std::fs::read_dir(world.path("a folder")).expect("a folder").count(), 0);
+    // An output that is an input would destroy it.
+    let before = std::fs::read(&small).expect("a block file");
+    std::os::unix::fs::symlink(&small, world.path("link")).expect("linked");
+    for name in ["small.mana", "./small.mana", "link"] {
+        let output = world.path(name);
+        fails(2, &["is an input"], &["validate", text(&small), "--output", text(&output)]);
+        fails(2, &["is an input"], &["import", text(&small), "-o", text(&output)]);
+    }
+    assert_eq!(std::fs::read(&small).expect("still there"), before);
+    fails(2, &["standard output"], &["import", text(&source), "-o", "-"]);
+}
+
+#[test]
+fn a_report_is_whole_or_not_there() {
+    let Some(world) = World::new("a_report_is_whole_or_not_there") else { return };
+    let small = world.block_file();
+    let report = world.path("report.json");
+    let requirements = world.path("requirements.jsonl");
+    let (file, out, needs) = (text(&small), text(&report), text(&requirements));
+    let output = manaflow(&["validate", file, "--json", "--output", out, "--requirements", needs]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).expect("written")).expect("JSON");
+    assert_eq!((&json["version"], &json["verdict"]), (&1.into(), &"valid".into()));
+    let lines = std::fs::read_to_string(&requirements).expect("written");
+    assert!(lines.lines().count() > 0);
+    for line in lines.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("one JSON object a line");
+    }
+}
+
+#[test]
+fn wrong_usage_of_every_option() {
+    let Some(world) = World::new("wrong_usage_of_every_option") else { return };
+    let small = world.block_file();
+    let small = text(&small);
+    let validate: [&[&str]; 22] = [
+        &["--order", "sideways"],
+        &["--order", "shuffled:x"],
+        &["--order"],
+        &["--checks", "signatures,magic"],
+        &["--checks", ""],
+        &["--threads", "0"],
+        &["--threads", "many"],
+        &["--threads", "1025"],
+        &["--blocks", "5"],
+        &["--blocks", "7..5"],
+        &["--blocks", "a..b"],
+        &["--blocks", "-1..5"],
+        &["--state-root", "every:0"],
+        &["--state-root", "sometimes"],
+        &["--state-root", "end"],
+        &["--state-root", "every:2"],
+        &["--chain", "atlantis"],
+        &["--limit", "-1"],
+        &["--limit", "all"],
+        &["--json=yes"],
+        &["--unknown"],
+        &["--output"],
+    ];
+    for options in validate {
+        let args = [&["validate", small], options].concat();
+        let said = fails(2, &[], &args);
+        assert!(!said.is_empty());
+    }
+    let import: [&[&str]; 6] = [
+        &[],
+        &["-o"],
+        &["-o", "x", "--chain", "atlantis"],
+        &["-o", "x", "--threads", "0"],
+        &["-o", "x", "--genesis"],
+        &["-o", "x", "--unknown"],
+    ];
+    for options in import {
+        fails(2, &[], &[&["import", small], options].concat());
+    }
+    fails(2, &[], &["import", "-o", "x"]);
+    let inspect: [&[&str]; 6] = [
+        &["--block", "x"],
+        &["--block", "-1"],
+        &["--transaction", "x"],
+        &["--transaction", "0x12"],
+        &["--transaction", "5:x"],
+        &["--block", "1", "--transaction", "1:1"],
+    ];
+    for options in inspect {
+        fails(2, &[], &[&["inspect", small], options].concat());
+    }
+    for args in [&["validate"][..], &["inspect"], &["inspect", small, small], &["conquer"], &["--unknown"]] {
+        fails(2, &[], args);
+    }
+    // Sensible questions that this file does not answer.
+    fails(3, &["small.mana", "mainnet", "sepolia"], &["validate", small, "--chain", "sepolia"]);
+    fails(3, &["no block in 1..2"], &["validate", small, "--blocks", "1..2"]);
+    fails(3, &["small.mana", "block 7"], &["inspect", small, "--block", "7"]);
+    fails(3, &["small.mana", "46147:9"], &["inspect", small, "--transaction", "46147:9"]);
+}
+
+/// Standard output or standard error that nobody reads: the command ends as if somebody did, quietly.
+#[test]
+fn closed_pipes_are_quiet() {
+    let Some(world) = World::new("closed_pipes_are_quiet") else { return };
+    let small = world.block_file();
+    let small = text(&small);
+    for args in [&["validate", small][..], &["inspect", small, "--moves", "--json"], &["validate", small, "--json"]] {
+        let mut child =
+            Command::new(MANAFLOW).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
+        assert_eq!(said, "");
+    }
+    let missing = world.path("missing.mana");
+    for (args, code) in [
+        (&["validate", text(&missing)][..], 3),
+        (&["validate", small, "--checks", "signatures", "--order", "reverse"], 0),
+        (&["validate", small, "--state-root", "end"], 2),
+    ] {
+        let mut child =
+            Command::new(MANAFLOW).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stderr.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(code), "{args:?}");
+    }
+}
