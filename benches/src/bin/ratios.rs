@@ -7,6 +7,7 @@
 
 use manaflow_benches::clock::{self, Sample, least_and_median};
 use manaflow_benches::dataset::Dataset;
+use manaflow_benches::lanes::Outcomes;
 use manaflow_benches::{ALLOCATOR_NAME, lanes, sequential};
 use manaflow_engine::reason::Check;
 use manaflow_engine::validate::Checks;
@@ -113,44 +114,45 @@ fn execution(
     repetitions: usize,
 ) -> Vec<Lane> {
     let mut checker = lanes::checker(blocks, codes);
-    let (mut plain, mut moves) = (Lane::new("plain revm"), Lane::new("execution from moves"));
+    let names = ["plain revm", "from moves", "from moves and outcomes"];
+    let mut lanes = names.map(Lane::new);
     let gas = sequential::execute(blocks, &mut sequential::states(blocks));
-    assert_eq!(lanes::execute(file, blocks, &mut checker), gas, "gas of all blocks");
-    // The lanes take turns by the block, half the blocks apart: both meet the same noise, and neither finds the caches
-    // warm from the other.
-    let apart = blocks.len() / 2;
+    assert_eq!(lanes::execute(file, blocks, &mut checker, Outcomes::Decode), gas, "gas of all blocks");
+    // The lanes take turns by the block, a third of the blocks apart: all meet the same noise, and none finds the caches
+    // warm from another.
+    let count = blocks.len();
     for _ in 0..repetitions {
         let mut states = sequential::states(blocks);
-        let mut got = [0; 2];
+        let mut got = [0; 3];
         let nothing = Sample { wall: 0., cpu: None };
-        let mut samples = [vec![nothing; blocks.len()], vec![nothing; blocks.len()]];
-        for i in 0..blocks.len() {
-            let block = std::slice::from_ref(&blocks[i]);
-            let (gas, sample) = clock::thread(|| sequential::execute(block, &mut states[i..=i]));
-            (got[0], samples[0][i]) = (got[0] + gas, sample);
-            let i = (i + apart) % blocks.len();
-            let block = std::slice::from_ref(&blocks[i]);
-            let (gas, sample) = clock::thread(|| lanes::execute(file, block, &mut checker));
-            (got[1], samples[1][i]) = (got[1] + gas, sample);
+        let mut samples = names.map(|_| vec![nothing; count]);
+        for turn in 0..count {
+            for lane in 0..names.len() {
+                let i = (turn + lane * count / names.len()) % count;
+                let block = std::slice::from_ref(&blocks[i]);
+                let (gas, sample) = clock::thread(|| match lane {
+                    0 => sequential::execute(block, &mut states[i..=i]),
+                    1 => lanes::execute(file, block, &mut checker, Outcomes::Ready),
+                    _ => lanes::execute(file, block, &mut checker, Outcomes::Decode),
+                });
+                got[lane] += gas;
+                samples[lane][i] = sample;
+            }
         }
-        assert_eq!(got, [gas; 2], "gas of all blocks");
-        let [first, second] = samples;
-        plain.repetitions.push(first);
-        moves.repetitions.push(second);
+        assert_eq!(got, [gas; 3], "gas of all blocks");
+        lanes.iter_mut().zip(samples).for_each(|(lane, samples)| lane.repetitions.push(samples));
     }
     println!("execution on one core, {:.0} Mgas", gas as f64 * 1e-6);
-    plain.print();
-    moves.print();
-    print_ratio("from moves / plain revm, CPU (at most 1.15)", &moves, &plain, |s| s.cpu);
-    print_ratio("from moves / plain revm, wall", &moves, &plain, |s| Some(s.wall));
-    let (above, below) = (moves.sum_of_minima(), plain.sum_of_minima());
-    println!(
-        "  from moves / plain revm, each block at its least: {:.3} ({:.1} ms, {:.1} ms)",
-        above / below,
-        above * 1e3,
-        below * 1e3
-    );
-    vec![plain, moves]
+    lanes.iter().for_each(Lane::print);
+    let [plain, from_moves, and_outcomes] = &lanes;
+    for (name, lane) in [("from moves", from_moves), ("from moves and outcomes", and_outcomes)] {
+        println!("  {name} / plain revm (at most 1.15)");
+        let ratio = lane.sum_of_minima() / plain.sum_of_minima();
+        println!("    each block at its least: {ratio:.3}");
+        print_ratio("  CPU", lane, plain, |s| s.cpu);
+        print_ratio("  wall", lane, plain, |s| Some(s.wall));
+    }
+    lanes.into()
 }
 
 fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize) -> Result<Vec<Lane>, String> {
