@@ -1,10 +1,12 @@
 //! Execution of the same transactions on one core: plain sequential revm, and each transaction from its own moves.
 //!
-//! Both start from decoded headers and transactions with known senders; the lane from moves decodes moves and outcomes
-//! from the file's columns and compares all afters, the plain lane commits. Gas is verified in every run.
+//! All start from decoded headers and transactions with known senders. The lanes from moves decode moves from the file's
+//! columns and compare gas, status, logs and all afters; the plain lane commits. One of the two decodes the outcomes in the
+//! run too. Gas is verified in every run.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use manaflow_benches::dataset::Dataset;
+use manaflow_benches::lanes::Outcomes;
 use manaflow_benches::{lanes, sequential};
 
 fn execution(c: &mut Criterion) {
@@ -22,9 +24,11 @@ fn execution(c: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
-    group.bench_function("from_moves", |b| {
-        b.iter(|| assert_eq!(lanes::execute(&dataset.file, &blocks, &mut checker), gas));
-    });
+    for (name, outcomes) in [("from_moves", Outcomes::Ready), ("from_moves_and_outcomes", Outcomes::Decode)] {
+        group.bench_function(name, |b| {
+            b.iter(|| assert_eq!(lanes::execute(&dataset.file, &blocks, &mut checker, outcomes), gas));
+        });
+    }
     group.finish();
 }
 

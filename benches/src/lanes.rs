@@ -27,17 +27,26 @@ pub fn checker(blocks: &[Block], codes: Arc<CodeTable>) -> Checker {
     checker
 }
 
+/// Where declared outcomes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcomes {
+    /// Decoded beforehand, with the transactions.
+    Ready,
+    /// Decoded from the file in the run.
+    Decode,
+}
+
 /// Judges the execution of every signed transaction from its own moves, on this thread, as `validate --checks execution`
-/// does: moves and outcomes are decoded from the file's columns in the run. Headers and transactions are decoded
-/// beforehand, as they are for plain revm. Returns the gas used.
+/// does: moves are decoded from the file's columns in the run, and with [`Outcomes::Decode`] outcomes (status, gas, logs)
+/// too. Headers and transactions are decoded beforehand, as they are for plain revm. Returns the gas used.
 ///
 /// # Panics
 /// If a transaction is found at fault, or cannot be judged.
-pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64 {
+pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker, outcomes: Outcomes) -> u64 {
     let mut faults = Vec::new();
     let mut gas = 0;
-    for (place, block) in blocks.iter().enumerate() {
-        let view = file.block(place).expect("a verified block is there");
+    for block in blocks {
+        let view = file.block(block.place).expect("a verified block is there");
         let reader = view.move_reader();
         checker.machine().set_block(&block.environment);
         let system = SystemBlock {
@@ -47,17 +56,20 @@ pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker) -> u64
             ommers: None,
             withdrawals: &[],
         };
-        for (row, envelope) in view.transactions().skip(1).zip(&block.envelopes) {
+        for ((row, envelope), ready) in view.transactions().skip(1).zip(&block.envelopes).zip(&block.outcomes) {
             let moves = checker.declared().moves_mut();
             moves.clear();
             reader.read_into(row.moves(), moves).expect("moves of a verified block decode");
             let authorities: Vec<_> = row.authorities().collect();
-            let outcome = row.outcome().expect("outcomes of a recorded block decode");
+            let decoded = match outcomes {
+                Outcomes::Ready => None,
+                Outcomes::Decode => row.outcome().expect("outcomes of a recorded block decode"),
+            };
             let claim = Claim {
                 location: row.location(),
                 sender: row.sender(),
                 authorities: &authorities,
-                outcome: outcome.as_ref(),
+                outcome: decoded.as_ref().or(ready.as_ref()),
                 requests: &[],
             };
             checker.transaction(envelope, claim, &system, &mut faults).expect("the file has all codes");

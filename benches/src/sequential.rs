@@ -13,7 +13,7 @@ use manaflow_engine::solo::code::CodeTable;
 use manaflow_engine::solo::environment::{Environment, transaction_environment};
 use manaflow_engine::solo::transaction::{Envelope, decode};
 use manaflow_loader::file::BlockFile;
-use manaflow_loader::model::{Cell, Mark, Move, Value};
+use manaflow_loader::model::{Cell, Mark, Move, Outcome, Value};
 use manaflow_loader::rules::Fork;
 use revm::context::TxEnv;
 use revm::context::result::ExecutionResult;
@@ -28,6 +28,8 @@ pub type Cache = CacheDB<EmptyDB>;
 /// A block, parsed.
 #[derive(Debug)]
 pub struct Block {
+    /// Place in the block index of its file.
+    pub place: usize,
     /// The header.
     pub header: Header,
     /// Fork and EVM environment.
@@ -40,6 +42,8 @@ pub struct Block {
     pub senders: Vec<Address>,
     /// Declared authorities of each.
     pub authorities: Vec<Vec<Option<Address>>>,
+    /// Declared outcome of each.
+    pub outcomes: Vec<Option<Outcome>>,
     /// What the block touches, as it was before the block.
     pub before: Cache,
 }
@@ -55,12 +59,14 @@ fn parse(file: &BlockFile, block: usize, codes: &CodeTable) -> Result<Block, Str
     let header: Header = alloy_rlp::decode_exact(&header).map_err(|e| e.to_string())?;
     let mut first: BTreeMap<Cell, Move> = BTreeMap::new();
     let mut parsed = Block {
+        place: block,
         environment: Environment::new(&header, file.rules()),
         header,
         bytes: Vec::new(),
         envelopes: Vec::new(),
         senders: Vec::new(),
         authorities: Vec::new(),
+        outcomes: Vec::new(),
         before: Cache::default(),
     };
     for row in view.transactions() {
@@ -75,6 +81,7 @@ fn parse(file: &BlockFile, block: usize, codes: &CodeTable) -> Result<Block, Str
         parsed.envelopes.push(decode(row.bytes())?);
         parsed.senders.push(row.sender().ok_or("a transaction without sender")?);
         parsed.authorities.push(row.authorities().collect());
+        parsed.outcomes.push(row.outcome().map_err(|e| e.to_string())?);
     }
     let mut generation = (Address::ZERO, 0);
     for (&cell, m) in &first {

@@ -1,12 +1,13 @@
 //! Prints how Manaflow compares with plain revm and with the sequential baseline, from one run.
 //!
-//! Lanes alternate, in turned order every other time, so that what a shared machine does to one it does to the other;
-//! the ratio is taken within each repetition. CPU time is the kernel's count of time on a core: ratios of it are not
+//! Lanes take turns, so that what a shared machine does to one it does to the other; the ratio is taken within each
+//! repetition. CPU time is the kernel's count of time on a core: ratios of it are not
 //! moved by neighbours that take the core away, only by those that share caches.
 //! Usage: ratios [REPETITIONS [FILE.csv]].
 
 use manaflow_benches::clock::{self, Sample, least_and_median};
 use manaflow_benches::dataset::Dataset;
+use manaflow_benches::lanes::Outcomes;
 use manaflow_benches::{ALLOCATOR_NAME, lanes, sequential};
 use manaflow_engine::reason::Check;
 use manaflow_engine::validate::Checks;
@@ -14,33 +15,49 @@ use manaflow_loader::file::BlockFile;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+/// Samples of a lane: of each repetition one for all blocks, or one a block.
 struct Lane {
     name: &'static str,
-    samples: Vec<Sample>,
+    repetitions: Vec<Vec<Sample>>,
+}
+
+fn sum(samples: &[Sample]) -> Sample {
+    let cpu = samples.iter().map(|s| s.cpu).sum();
+    Sample { wall: samples.iter().map(|s| s.wall).sum(), cpu }
 }
 
 impl Lane {
     fn new(name: &'static str) -> Self {
-        Self { name, samples: Vec::new() }
+        Self { name, repetitions: Vec::new() }
+    }
+
+    fn totals(&self) -> impl Iterator<Item = Sample> {
+        self.repetitions.iter().map(|samples| sum(samples))
+    }
+
+    /// The least that each block took, added up: no neighbour disturbs a block in every repetition.
+    fn sum_of_minima(&self) -> f64 {
+        let blocks = self.repetitions[0].len();
+        (0..blocks).map(|i| least_and_median(self.repetitions.iter().map(|samples| samples[i].wall)).0).sum()
     }
 
     fn print(&self) {
-        let (wall_min, wall) = least_and_median(self.samples.iter().map(|s| s.wall));
-        print!("  {:34} wall {:8.1} ms min, {:8.1} median", self.name, wall_min * 1e3, wall * 1e3);
-        if self.samples.iter().all(|s| s.cpu.is_some()) {
-            let (min, median) = least_and_median(self.samples.iter().filter_map(|s| s.cpu));
-            let cores = least_and_median(self.samples.iter().filter_map(|s| Some(s.cpu? / s.wall))).1;
-            print!("; CPU {:8.1} min, {:8.1} median; {cores:.2} cores had", min * 1e3, median * 1e3);
+        let (wall_min, wall) = least_and_median(self.totals().map(|s| s.wall));
+        print!("  {:30} wall {:7.1} ms min, {:7.1} median", self.name, wall_min * 1e3, wall * 1e3);
+        if self.totals().all(|s| s.cpu.is_some()) {
+            let (min, median) = least_and_median(self.totals().filter_map(|s| s.cpu));
+            let cores = least_and_median(self.totals().filter_map(|s| Some(s.cpu? / s.wall))).1;
+            print!("; CPU {:7.1} min, {:7.1} median; had {cores:.2} cores", min * 1e3, median * 1e3);
         }
         println!();
     }
 }
 
 fn print_ratio(text: &str, above: &Lane, below: &Lane, of: impl Fn(&Sample) -> Option<f64>) {
-    let pairs = above.samples.iter().zip(&below.samples);
-    let Some(ratios) = pairs.map(|(a, b)| Some(of(a)? / of(b)?)).collect::<Option<Vec<f64>>>() else { return };
+    let pairs = above.totals().zip(below.totals());
+    let Some(ratios) = pairs.map(|(a, b)| Some(of(&a)? / of(&b)?)).collect::<Option<Vec<f64>>>() else { return };
     let (min, median) = least_and_median(ratios.iter().copied());
-    let least = |lane: &Lane| least_and_median(lane.samples.iter().filter_map(&of)).0;
+    let least = |lane: &Lane| least_and_median(lane.totals().filter_map(|s| of(&s))).0;
     println!("  {text}: median {median:.3}, least {min:.3}, ratio of minima {:.3}", least(above) / least(below));
 }
 
@@ -80,7 +97,7 @@ fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
     if let Some(path) = csv {
         let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
         for lane in &lanes {
-            for (i, s) in lane.samples.iter().enumerate() {
+            for (i, s) in lane.totals().enumerate() {
                 let cpu = s.cpu.map_or(String::new(), |cpu| format!("{cpu:.6}"));
                 writeln!(text, "{},{i},{:.6},{cpu}", lane.name, s.wall).map_err(|e| e.to_string())?;
             }
@@ -97,27 +114,45 @@ fn execution(
     repetitions: usize,
 ) -> Vec<Lane> {
     let mut checker = lanes::checker(blocks, codes);
-    let (mut plain, mut moves) = (Lane::new("plain revm"), Lane::new("execution from moves"));
+    let names = ["plain revm", "from moves", "from moves and outcomes"];
+    let mut lanes = names.map(Lane::new);
     let gas = sequential::execute(blocks, &mut sequential::states(blocks));
-    assert_eq!(lanes::execute(file, blocks, &mut checker), gas, "gas of all blocks");
-    for i in 0..2 * repetitions {
-        if i % 4 == 0 || i % 4 == 3 {
-            let mut states = sequential::states(blocks);
-            let (got, sample) = clock::thread(|| sequential::execute(blocks, &mut states));
-            assert_eq!(got, gas, "gas of all blocks");
-            plain.samples.push(sample);
-        } else {
-            let (got, sample) = clock::thread(|| lanes::execute(file, blocks, &mut checker));
-            assert_eq!(got, gas, "gas of all blocks");
-            moves.samples.push(sample);
+    assert_eq!(lanes::execute(file, blocks, &mut checker, Outcomes::Decode), gas, "gas of all blocks");
+    // The lanes take turns by the block, a third of the blocks apart: all meet the same noise, and none finds the caches
+    // warm from another.
+    let count = blocks.len();
+    for _ in 0..repetitions {
+        let mut states = sequential::states(blocks);
+        let mut got = [0; 3];
+        let nothing = Sample { wall: 0., cpu: None };
+        let mut samples = names.map(|_| vec![nothing; count]);
+        for turn in 0..count {
+            for lane in 0..names.len() {
+                let i = (turn + lane * count / names.len()) % count;
+                let block = std::slice::from_ref(&blocks[i]);
+                let (gas, sample) = clock::thread(|| match lane {
+                    0 => sequential::execute(block, &mut states[i..=i]),
+                    1 => lanes::execute(file, block, &mut checker, Outcomes::Ready),
+                    _ => lanes::execute(file, block, &mut checker, Outcomes::Decode),
+                });
+                got[lane] += gas;
+                samples[lane][i] = sample;
+            }
         }
+        assert_eq!(got, [gas; 3], "gas of all blocks");
+        lanes.iter_mut().zip(samples).for_each(|(lane, samples)| lane.repetitions.push(samples));
     }
     println!("execution on one core, {:.0} Mgas", gas as f64 * 1e-6);
-    plain.print();
-    moves.print();
-    print_ratio("from moves / plain revm, CPU (at most 1.15)", &moves, &plain, |s| s.cpu);
-    print_ratio("from moves / plain revm, wall", &moves, &plain, |s| Some(s.wall));
-    vec![plain, moves]
+    lanes.iter().for_each(Lane::print);
+    let [plain, from_moves, and_outcomes] = &lanes;
+    for (name, lane) in [("from moves", from_moves), ("from moves and outcomes", and_outcomes)] {
+        println!("  {name} / plain revm (at most 1.15)");
+        let ratio = lane.sum_of_minima() / plain.sum_of_minima();
+        println!("    each block at its least: {ratio:.3}");
+        print_ratio("  CPU", lane, plain, |s| s.cpu);
+        print_ratio("  wall", lane, plain, |s| Some(s.wall));
+    }
+    lanes.into()
 }
 
 fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize) -> Result<Vec<Lane>, String> {
@@ -143,7 +178,7 @@ fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize
                 _ => one.install(|| reopened(file, execution)),
             });
             assert_eq!(got, gas, "gas of all blocks");
-            lanes[lane].samples.push(sample);
+            lanes[lane].repetitions.push(vec![sample]);
         }
     }
     println!("validation of the whole file, all checks");

@@ -10,7 +10,8 @@ use alloy_consensus::{
     Eip658Value, Receipt, RlpEncodableReceipt,
     proofs::{calculate_ommers_root, calculate_withdrawals_root, ordered_trie_root_encoded},
 };
-use alloy_primitives::{Address, B256, Bloom, U256, keccak256, logs_bloom};
+use alloy_primitives::map::{AddressMap, B256Map};
+use alloy_primitives::{Address, B256, Bloom, Log, U256, keccak256};
 use alloy_trie::{
     EMPTY_ROOT_HASH, TrieAccount,
     root::{state_root_unhashed, storage_root_unsorted},
@@ -145,7 +146,8 @@ fn receipts(input: &BlockInput<'_>, fork: Fork, sink: &mut Sink<'_>, unchecked: 
         unchecked.logs_blooms = 1;
         return;
     };
-    let blooms: Vec<Bloom> = outcomes.iter().map(|outcome| logs_bloom(&outcome.logs)).collect();
+    let mut bits = BloomBits::default();
+    let blooms: Vec<Bloom> = outcomes.iter().map(|outcome| bits.of_logs(&outcome.logs)).collect();
     let bloom = blooms.iter().fold(Bloom::ZERO, |sum, bloom| sum | *bloom);
     if header.logs_bloom != bloom {
         sink.push(opening, Reason::WrongLogsBloom, header.logs_bloom, bloom);
@@ -172,6 +174,42 @@ fn receipts(input: &BlockInput<'_>, fork: Fork, sink: &mut Sink<'_>, unchecked: 
     }
 }
 
+/// Bits of a logs bloom by input. A block's logs name the same contracts and events again and again.
+#[derive(Default)]
+struct BloomBits {
+    addresses: AddressMap<Bloom3>,
+    topics: B256Map<Bloom3>,
+}
+
+/// The three bits that one input sets, as positions from the bloom's end.
+type Bloom3 = [u16; 3];
+
+impl BloomBits {
+    fn of_logs(&mut self, logs: &[Log]) -> Bloom {
+        let mut bloom = Bloom::ZERO;
+        for log in logs {
+            let address = self.addresses.entry(log.address).or_insert_with(|| bloom_bits(log.address.as_slice()));
+            set(&mut bloom, address);
+            for topic in log.data.topics() {
+                set(&mut bloom, self.topics.entry(*topic).or_insert_with(|| bloom_bits(topic.as_slice())));
+            }
+        }
+        bloom
+    }
+}
+
+/// Yellow Paper section 4.3.1, M3:2048: the low eleven bits of the first three pairs of bytes of the hash.
+fn bloom_bits(input: &[u8]) -> Bloom3 {
+    let hash = keccak256(input);
+    std::array::from_fn(|i| u16::from_be_bytes([hash[2 * i], hash[2 * i + 1]]) & 0x7ff)
+}
+
+fn set(bloom: &mut Bloom, bits: &Bloom3) {
+    for &bit in bits {
+        bloom[255 - usize::from(bit / 8)] |= 1 << (bit % 8);
+    }
+}
+
 /// A receipt in EIP-2718 form.
 fn encode_receipt(kind: u8, outcome: &Outcome, cumulative_gas_used: u64, bloom: &Bloom) -> Vec<u8> {
     let status = match outcome.status {
@@ -186,4 +224,25 @@ fn encode_receipt(kind: u8, outcome: &Outcome, cumulative_gas_used: u64, bloom: 
     }
     receipt.rlp_encode_with_bloom(bloom, &mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Bytes, logs_bloom};
+
+    #[test]
+    fn blooms_by_remembered_bits_are_those_of_the_library() {
+        let topic = |i: u64| keccak256(i.to_be_bytes());
+        let log = |i: u64| {
+            let topics = (0..i % 5).map(|j| topic(i * j % 7)).collect();
+            Log::new_unchecked(Address::from_word(topic(i % 3)), topics, Bytes::new())
+        };
+        let logs: Vec<Log> = (0..40).map(log).collect();
+        let mut bits = BloomBits::default();
+        for part in logs.chunks(6) {
+            assert_eq!(bits.of_logs(part), logs_bloom(part));
+        }
+        assert_eq!(bits.of_logs(&[]), Bloom::ZERO);
+    }
 }

@@ -10,6 +10,7 @@ use alloy_primitives::map::HashSet;
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::file::layout::FLAG_WRITE;
 use manaflow_loader::model::{Mark, Value};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,15 +21,15 @@ pub(super) fn code_tables(files: &[&BlockFile], pieces: &[Piece<'_>]) -> Result<
         let own: Vec<&Piece<'_>> = pieces.iter().filter(|p| p.file_index == i).collect();
         let is_whole = own.iter().map(|p| p.blocks.len()).sum::<usize>() == file.block_count();
         let named = if is_whole { None } else { Some(named_codes(&own)?) };
-        let mut blobs = Vec::new();
-        for number in 0..file.code_count() as u32 {
-            let is_named = |named: &HashSet<B256>| file.code_hash(number).is_some_and(|hash| named.contains(&hash));
-            if named.as_ref().is_none_or(is_named) {
-                let (hash, blob) = file.shared_code(number)?;
-                blobs.extend(blob.map(|blob| (hash, blob)));
-            }
-        }
-        Ok(Arc::new(CodeTable::new(blobs)))
+        let is_named = |number: &u32| match &named {
+            Some(named) => file.code_hash(*number).is_some_and(|hash| named.contains(&hash)),
+            None => true,
+        };
+        let numbers: Vec<u32> = (0..file.code_count() as u32).filter(is_named).collect();
+        // All are read, so that of several damaged pages the first is the one refused.
+        let blobs: Vec<_> = numbers.into_par_iter().map(|number| file.shared_code(number)).collect();
+        let blobs = blobs.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(CodeTable::new(blobs.into_iter().filter_map(|(hash, blob)| Some((hash, blob?))))))
     };
     files.iter().enumerate().map(table).collect()
 }

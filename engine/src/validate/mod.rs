@@ -350,7 +350,6 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             stopped_early,
         },
     };
-    let requirements = judged.iter().flat_map(|j| j.result.requirements.iter().cloned()).collect();
     let assumed = judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
     let windows = pieces
         .iter()
@@ -363,6 +362,8 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             total_difficulty: piece.total_difficulty_before(piece.blocks.start),
         })
         .collect();
+    let mut requirements = Vec::with_capacity(judged.iter().map(|j| j.result.requirements.len()).sum());
+    judged.into_iter().for_each(|mut j| requirements.append(&mut j.result.requirements));
     Ok(Validation { report, requirements, assumed, windows })
 }
 
