@@ -126,8 +126,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     if args.requirements.as_ref().is_some_and(|path| path == &args.output && path.as_os_str() != "-") {
         return Err(Failure::Usage(format!("{}: cannot hold both report and requirements", args.output.display())));
     }
-    refuse_twice(&args.files)?;
     let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
+    refuse_twice(&args.files)?;
     let files: Vec<&BlockFile> = files.iter().collect();
     if let Some(name) = &args.chain {
         let rules = super::chain_named(name)?;
