@@ -1,16 +1,31 @@
 //! Where results go: standard output, or a file that is whole or not there.
 
 use crate::exit::Failure;
+use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Writes a result to a file (`-` for standard output).
+/// Writes a result to a file (`-` for standard output). That nobody reads standard output any more is no failure: the
+/// verdict is in the exit code too.
 pub fn write_to(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if path == Path::new("-") {
         let mut out = std::io::stdout().lock();
-        return out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::output(path));
+        return match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+            done => done.map_err(Failure::output(path)),
+        };
     }
-    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(Failure::output(path))?;
+    // Links are followed; what is no regular file (a pipe, a device) is written to, never replaced.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        return file.and_then(|mut file| file.write_all(bytes)).map_err(Failure::output(path));
+    }
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder_of(path))
+        .map_err(Failure::output(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Failure::output(path))?;
     file.persist(path).map_err(|e| Failure::output(path)(e.error))?;
     Ok(())

@@ -380,3 +380,84 @@ fn closed_pipes_are_quiet() {
         assert_eq!(child.wait().expect("it ends").code(), Some(code), "{args:?}");
     }
 }
+
+#[test]
+fn a_closed_pipe_does_not_make_an_invalid_chain_valid() {
+    let Some(world) = World::new("a_closed_pipe_does_not_make_an_invalid_chain_valid") else { return };
+    // A transaction of hive1024 moved between blocks: well-formed RLP that no chain has.
+    let chain = world.data.join("chains/hive1024/chain.rlp");
+    let mut bytes = std::fs::read(chain).expect("data");
+    let place = bytes.len() - 40;
+    bytes[place] ^= 1;
+    let chain = world.write("chain.rlp", bytes);
+    let genesis = world.data.join("chains/hive1024/genesis.json");
+    let file = world.path("invalid.mana");
+    let import = manaflow(&["import", text(&chain), "--genesis", text(&genesis), "-o", text(&file)]);
+    assert!(import.status.success(), "{}", stderr(&import));
+    assert_eq!(manaflow(&["validate", text(&file)]).status.code(), Some(1));
+    for json in [&[][..], &["--json"]] {
+        let args = [&["validate", text(&file)], json].concat();
+        let mut child = Command::new(MANAFLOW).args(args).stdout(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    }
+}
+
+#[test]
+fn pipes_and_links_stay_what_they_are() {
+    let Some(world) = World::new("pipes_and_links_stay_what_they_are") else { return };
+    let small = world.block_file();
+    let pipe = world.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let is_pipe =
+        || std::os::unix::fs::FileTypeExt::is_fifo(&pipe.symlink_metadata().expect("it is there").file_type());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).expect("a report")
+    });
+    let ran = manaflow(&["validate", text(&small), "--json", "--output", text(&pipe)]);
+    assert!(ran.status.success(), "{}", stderr(&ran));
+    assert!(reader.join().expect("it reads").starts_with("{\"version\":1,"));
+    assert!(is_pipe());
+    let chain = world.data.join("chains/execapis");
+    let (rlp, genesis) = (chain.join("chain.rlp"), chain.join("genesis.json"));
+    fails(2, &["pipe", "no regular file"], &["import", text(&rlp), "--genesis", text(&genesis), "-o", text(&pipe)]);
+    assert!(is_pipe());
+    fails(3, &["pipe", "not a regular file"], &["validate", text(&pipe)]);
+    let (target, link) = (world.write("target.mana", b"old"), world.path("link.mana"));
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    let ran = manaflow(&["import", text(&rlp), "--genesis", text(&genesis), "-o", text(&link)]);
+    assert!(ran.status.success(), "{}", stderr(&ran));
+    assert!(link.symlink_metadata().expect("it is there").is_symlink());
+    assert!(manaflow(&["validate", text(&target)]).status.success());
+}
+
+#[test]
+fn inputs_and_outputs_do_not_meet() {
+    let Some(world) = World::new("inputs_and_outputs_do_not_meet") else { return };
+    let small = world.block_file();
+    let rlp = world.data.join("chains/execapis/chain.rlp");
+    let genesis =
+        world.write("genesis.json", std::fs::read(world.data.join("chains/execapis/genesis.json")).expect("data"));
+    let args = ["import", text(&rlp), "--genesis", text(&genesis), "-o", text(&genesis)];
+    fails(2, &["genesis.json", "is an input"], &args);
+    let both = world.path("both");
+    let args = ["validate", text(&small), "--requirements", text(&both), "--output", text(&both)];
+    fails(2, &["both", "report and requirements"], &args);
+    assert!(!both.exists());
+    let link = world.path("link.mana");
+    std::fs::hard_link(&small, &link).expect("a link");
+    fails(2, &["link.mana", "given twice"], &["validate", text(&small), text(&link)]);
+}
+
+#[test]
+fn names_that_are_no_text_are_names() {
+    let Some(world) = World::new("names_that_are_no_text_are_names") else { return };
+    let small = world.block_file();
+    let odd = world.folder.path().join(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"a\xff.mana"));
+    std::fs::copy(&small, &odd).expect("copied");
+    for args in [["inspect", "--json"], ["validate", "--json"]] {
+        let ran = Command::new(MANAFLOW).args(args).arg(&odd).output().expect("it starts");
+        assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    }
+}

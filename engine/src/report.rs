@@ -224,6 +224,8 @@ pub struct Report {
     pub unchecked: UncheckedCounts,
     /// Conditions.
     pub requirements: RequirementCounts,
+    /// Digest of the conditions; `null` if there are none.
+    pub requirements_digest: Option<B256>,
     /// What is left.
     pub final_state: FinalState,
     /// State roots.

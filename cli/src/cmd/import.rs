@@ -47,7 +47,13 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
             "a block file is put together in place and cannot be streamed to standard output".into(),
         ));
     }
-    check_output(&args.output, &args.sources)?;
+    let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
+    check_output(&args.output, &inputs)?;
+    if args.output.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(Failure::Usage(format!("{}: is no regular file, which a block file is", args.output.display())));
+    }
+    // A link is followed, so that it stays one.
+    let output = args.output.canonicalize().unwrap_or_else(|_| args.output.clone());
     super::validate::start_threads(args.threads)?;
     let started = Instant::now();
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
@@ -56,7 +62,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell(&format!("left out: {}: {}", left_out.path.display(), left_out.reason));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
-    let mut writer = Writer::create(&args.output, &recognised.rules, &versions).map_err(unwritable)?;
+    let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(unwritable)?;
     let mut display = Display::new("imported", 0);
     let imported = manaflow_engine::import::import(&recognised, &mut writer, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
@@ -71,7 +77,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::json!({
-            "version": 1, "file": args.output, "bytes": summary.file_bytes, "segments": c.segments, "blocks": c.blocks,
+            "version": 1, "file": args.output.to_string_lossy(), "bytes": summary.file_bytes, "segments": c.segments, "blocks": c.blocks,
             "transactions": c.transactions, "refused": c.refused, "moves": c.moves, "gas": c.gas,
             "left_out": recognised.left_out.len(), "notes": imported.notes, "run": {"seconds": seconds},
         });

@@ -155,7 +155,7 @@ fn summary_json(file: &BlockFile) -> Result<Json, Failure> {
         .collect();
     let rules = file.rules();
     Ok(json!({
-        "version": 1, "file": file.path(), "format": manaflow_loader::file::FORMAT_VERSION,
+        "version": 1, "file": file.path().to_string_lossy(), "format": manaflow_loader::file::FORMAT_VERSION,
         "protocol": manaflow_loader::file::PROTOCOL_VERSION, "written_by": file.versions(),
         "chain": {"name": rules.name(), "id": rules.chain_id, "genesis": rules.genesis, "rules_digest": rules.digest()},
         "blocks": file.block_count(), "transactions": file.row_count() as usize - 2 * file.block_count(),

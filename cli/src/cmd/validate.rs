@@ -8,8 +8,10 @@ use manaflow_engine::report::{Report, Verdict};
 use manaflow_engine::solo::check::{say, say_version};
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, Validation, validate};
 use manaflow_loader::file::BlockFile;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +123,11 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         check_output(output, &args.files)?;
     }
     start_threads(args.threads)?;
+    if args.requirements.as_ref().is_some_and(|path| path == &args.output && path.as_os_str() != "-") {
+        return Err(Failure::Usage(format!("{}: cannot hold both report and requirements", args.output.display())));
+    }
     let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
+    refuse_twice(&args.files)?;
     let files: Vec<&BlockFile> = files.iter().collect();
     if let Some(name) = &args.chain {
         let rules = super::chain_named(name)?;
@@ -160,6 +166,20 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell("partial: only the checks asked for were run");
     }
     Ok(if report.verdict == Verdict::Invalid { Code::Invalid } else { Code::Success })
+}
+
+/// One file given twice, under whatever names, would count twice.
+fn refuse_twice(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = HashSet::new();
+    for path in files {
+        // What cannot be looked at is refused when it is opened, with its reason.
+        if let Ok(metadata) = path.metadata()
+            && !seen.insert((metadata.dev(), metadata.ino()))
+        {
+            return Err(Failure::Usage(format!("{}: is given twice", path.display())));
+        }
+    }
+    Ok(())
 }
 
 fn with_progress<T>(work: impl FnOnce(&Progress) -> T) -> T {
@@ -214,13 +234,19 @@ impl Drop for End<'_> {
 }
 
 fn reverse_in_words(report: &Report) -> String {
-    match (report.run.valid_from, report.verdict) {
-        (Some(from), _) => format!(
-            "blocks {from}..{} are valid, given {} requirements",
-            report.blocks.last,
+    let blocks = &report.blocks;
+    match report.run.valid_from {
+        // Segments may lie apart: what is between them is nobody's claim.
+        Some(from) if from == blocks.first => format!(
+            "blocks {from}..{} ({} in {} segments) are valid, given {} requirements",
+            blocks.last,
+            grouped(blocks.count),
+            grouped(blocks.segments),
             grouped(report.requirements.cells + report.requirements.assumed)
         ),
-        (None, _) => "no block from the tip back is valid".into(),
+        Some(from) => format!("the blocks judged in {from}..{} are valid, given their requirements", blocks.last),
+        None if report.run.stopped_early => "stopped before it was known from which block on all is valid".into(),
+        None => "no block from the tip back is valid".into(),
     }
 }
 
@@ -313,6 +339,9 @@ fn in_words(report: &Report, checks: &[Check]) -> String {
         grouped(r.assumed),
         grouped(r.windows)
     );
+    if let Some(digest) = report.requirements_digest {
+        let _ = writeln!(out, "              digest {digest:#x}");
+    }
     let f = &report.final_state;
     let digest = f.digest.map_or(String::new(), |d| format!(", digest {d:#x}"));
     let _ = writeln!(out, "final state   {} cells{digest}", grouped(f.cells));

@@ -6,6 +6,7 @@
 
 use super::{BlockInput, Ommers, Sink, Unchecked, fork_of, or_none, requests};
 use crate::reason::{Check, Fault, Reason};
+use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::{
     Eip658Value, Receipt, RlpEncodableReceipt,
     proofs::{calculate_ommers_root, calculate_withdrawals_root, ordered_trie_root_encoded},
@@ -47,6 +48,11 @@ pub fn check_hashes(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec
             if header.ommers_hash != hash {
                 sink.push(opening, Reason::WrongOmmersHash, header.ommers_hash, hash);
             }
+        }
+        // The hash of no ommers is known: a header that has it has none, whatever the input says.
+        Ommers::HashesOnly(hashes) if header.ommers_hash == EMPTY_OMMER_ROOT_HASH => {
+            let got = format!("the hash of no ommers, with {} ommers", hashes.len());
+            sink.push(opening, Reason::WrongOmmersHash, got, "another hash");
         }
         Ommers::HashesOnly(_) => unchecked.ommers_hashes = 1,
     }

@@ -15,9 +15,9 @@
 //! then the word (32). A file's digest is Keccak-256 over (first block, last block, digest) of its segments, 8 + 8 + 32 bytes
 //! each, in their order; generations count from the segment's origin.
 
-use super::result::{Exit, SegmentResult};
+use super::result::SegmentResult;
 use alloy_primitives::{B256, Keccak256};
-use manaflow_loader::model::Value;
+use manaflow_loader::model::{Cell, Location, Value};
 
 /// Bytes of one exit in the digest.
 pub const EXIT_BYTES: usize = 142;
@@ -27,7 +27,7 @@ impl SegmentResult {
     pub fn digest(&self) -> B256 {
         let mut hasher = Keccak256::new();
         for e in self.exits.iter().filter(|e| self.is_known(e)) {
-            hasher.update(encode(e));
+            hasher.update(encode(&e.cell, e.version, &e.value));
         }
         hasher.finalize()
     }
@@ -44,7 +44,8 @@ pub fn file_digest(segments: impl IntoIterator<Item = (u64, u64, B256)>) -> B256
     hasher.finalize()
 }
 
-fn encode(exit: &Exit) -> [u8; EXIT_BYTES] {
+/// A cell, a location and a value of the cell, in fixed width: how digests spell them.
+pub(crate) fn encode(cell: &Cell, location: Location, value: &Value) -> [u8; EXIT_BYTES] {
     let mut out = [0; EXIT_BYTES];
     let mut rest = &mut out[..];
     let mut put = |bytes: &[u8]| {
@@ -52,12 +53,12 @@ fn encode(exit: &Exit) -> [u8; EXIT_BYTES] {
         head.copy_from_slice(bytes);
         rest = tail;
     };
-    put(&[exit.cell.mark as u8]);
-    put(exit.cell.addr.as_slice());
-    put(&exit.cell.generation.to_be_bytes());
-    put(&exit.cell.slot.to_be_bytes::<32>());
-    put(&exit.version.bits().to_be_bytes());
-    match exit.value {
+    put(&[cell.mark as u8]);
+    put(cell.addr.as_slice());
+    put(&cell.generation.to_be_bytes());
+    put(&cell.slot.to_be_bytes::<32>());
+    put(&location.bits().to_be_bytes());
+    match value {
         Value::Account(a) => {
             put(&[u8::from(a.present)]);
             put(&a.nonce.to_be_bytes());

@@ -26,6 +26,7 @@ mod shards;
 mod tests;
 
 pub use columns::{Columns, Malformed, Use};
+pub(crate) use digest::encode;
 pub use digest::{EXIT_BYTES, file_digest};
 pub use forward::forward;
 pub use merge::merge;

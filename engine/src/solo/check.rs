@@ -104,11 +104,13 @@ impl Checker {
         };
         let fork = block.environment.fork;
         let result = if env.gas_limit > METERED_ABOVE {
-            let bound = spent_bound(declared.gas_used, fork);
+            // No transaction uses more gas than its block: that figure is Block's to judge, so the lesser of the two bounds the work.
+            let most = declared.gas_used.min(block.header.gas_used);
+            let bound = spent_bound(most, fork);
             let result = self.machine.metered(env, bound, &mut self.effect);
             if let Ok(None) = result {
                 // What the run would have touched and left is not known: this is the one fault.
-                let got = format!("more than {}", declared.gas_used);
+                let got = format!("more than {most}");
                 let reason = Reason::WrongGasUsed;
                 faults.push(Fault::new(claim.location, Check::Execution, reason, got, declared.gas_used));
                 return Ok(());

@@ -87,6 +87,10 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
             let hashes = hashes(&ommers);
             (Some(ommers), hashes)
         }
+        OmmersView::Hashes(_) if file.segments()[view.segment()].start.is_from_genesis() => {
+            let reason = "ommers known by hash only in a segment from genesis, whose sources have them whole";
+            return Err(manaflow_loader::Error::malformed(file.path(), place("ommers"), reason).into());
+        }
         OmmersView::Hashes(list) => (None, list.iter().map(|h| B256::new(*h)).collect()),
     };
     let withdrawals = match view.withdrawals() {

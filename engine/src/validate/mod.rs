@@ -8,6 +8,7 @@ mod codes;
 mod columns;
 mod faults;
 mod piece;
+mod requirements;
 mod roots;
 
 use crate::block::Unchecked;
@@ -19,7 +20,7 @@ use crate::report::{
 };
 use crate::solo::check::{CannotJudge, say_version};
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
 use codes::{code_tables, wrong_codes};
 use columns::PieceColumns;
@@ -28,6 +29,7 @@ use manaflow_loader::file::{BlockFile, FORMAT_VERSION, PROTOCOL_VERSION};
 use manaflow_loader::model::{Cell, Location, Mark, Value};
 use piece::{Piece, decode, select};
 use rayon::prelude::*;
+pub use requirements::WindowRequirement;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -174,19 +176,6 @@ pub struct Validation {
     pub windows: Vec<WindowRequirement>,
 }
 
-/// What a segment takes for granted of the chain before it, besides cells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WindowRequirement {
-    /// First block judged.
-    pub first: u64,
-    /// Block from which generations count.
-    pub origin: u64,
-    /// Hash of the block before.
-    pub parent_hash: B256,
-    /// Total difficulty before the first block, where the file states it.
-    pub total_difficulty: Option<U256>,
-}
-
 /// What one piece gave.
 struct Judged {
     result: SegmentResult,
@@ -251,7 +240,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             (counts, results, stopped)
         }
     };
-    let mut judged = Vec::with_capacity(results.len());
+    let mut judged: Vec<Judged> = Vec::with_capacity(results.len());
     for (i, ((mut result, columns), (parent_hash, tip_hash))) in
         results.into_iter().zip(&columns).zip(heads).enumerate()
     {
@@ -273,7 +262,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     for file in files {
         file.changed()?;
     }
-    let valid_from = progress.valid_from.load(Ordering::Relaxed).checked_sub(1);
+    let last_fault = faults.last_block();
     let (invalid_total, listed) = faults.finish();
     let invalid = listed.iter().map(|f| listed_fault(f, &pieces)).collect::<Result<Vec<_>, _>>()?;
 
@@ -283,6 +272,21 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     let asked = |check, n| if options.checks.has(check) { n } else { 0 };
     let blocks = pieces.iter().map(|p| p.blocks.len() as u64).sum();
     let requirements = requirement_counts(&judged, &pieces);
+    let assumed: Vec<(Assumption, Location)> =
+        judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
+    let windows: Vec<WindowRequirement> = pieces
+        .iter()
+        .zip(&judged)
+        .filter(|(piece, _)| !piece.is_from_genesis())
+        .map(|(piece, judged)| WindowRequirement {
+            first: piece.first,
+            origin: judged.result.origin,
+            parent_hash: judged.parent_hash,
+            total_difficulty: piece.total_difficulty_before(piece.blocks.start),
+        })
+        .collect();
+    let mut demands = Vec::with_capacity(judged.iter().map(|j| j.result.requirements.len()).sum());
+    judged.iter_mut().for_each(|j| demands.append(&mut j.result.requirements));
     let report = Report {
         version: REPORT_VERSION,
         verdict: match invalid_total {
@@ -318,6 +322,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         },
         unchecked: unchecked_counts(&c.unchecked, blocks, state_roots.checked),
         requirements,
+        requirements_digest: requirements::digest(&windows, &demands, &assumed),
         final_state: final_state(&judged, state_root),
         state_roots,
         invalid_total,
@@ -346,25 +351,14 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
                 format: FORMAT_VERSION,
                 revm: options.revm.clone(),
             },
-            valid_from: valid_from.filter(|_| options.order == Order::Reverse),
+            valid_from: match options.order {
+                Order::Reverse if !stopped_early => valid_from(&pieces, last_fault),
+                _ => None,
+            },
             stopped_early,
         },
     };
-    let assumed = judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
-    let windows = pieces
-        .iter()
-        .zip(&judged)
-        .filter(|(piece, _)| !piece.is_from_genesis())
-        .map(|(piece, judged)| WindowRequirement {
-            first: piece.first,
-            origin: judged.result.origin,
-            parent_hash: judged.parent_hash,
-            total_difficulty: piece.total_difficulty_before(piece.blocks.start),
-        })
-        .collect();
-    let mut requirements = Vec::with_capacity(judged.iter().map(|j| j.result.requirements.len()).sum());
-    judged.into_iter().for_each(|mut j| requirements.append(&mut j.result.requirements));
-    Ok(Validation { report, requirements, assumed, windows })
+    Ok(Validation { report, requirements: demands, assumed, windows })
 }
 
 /// Verifies the blocks of all pieces, in parts; of several refusals the first in their order is told.
@@ -548,6 +542,13 @@ fn transaction_hash(location: Location, pieces: &[Piece<'_>]) -> Result<Option<B
         }
     }
     Ok(None)
+}
+
+/// The first block judged above all faults.
+fn valid_from(pieces: &[Piece<'_>], last_fault: Option<u64>) -> Option<u64> {
+    let Some(last_fault) = last_fault else { return pieces.first().map(|p| p.first) };
+    let above = |p: &Piece<'_>| (p.last() > last_fault).then(|| p.first.max(last_fault + 1));
+    pieces.iter().filter_map(above).min()
 }
 
 /// The built-in chain whose rules these are and, where block 0 is among the blocks, whose genesis it is.

@@ -7,7 +7,7 @@ use alloy_consensus::{Header, Transaction};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use manaflow_engine::reason::{Check, Reason};
 use manaflow_engine::solo::transaction;
-use manaflow_loader::model::{AccountValue, Cell, Mode, Move, Ommers, Value, Version};
+use manaflow_loader::model::{AccountValue, BlockRecord, Cell, Mode, Move, Ommers, Value, Version};
 use manaflow_loader::rules::ChainRules;
 use std::path::Path;
 
@@ -225,6 +225,28 @@ fn rules_and_genesis_are_part_of_the_claim() {
     let header = decode_header(&chain().block(5).body.header);
     assert_eq!(report.blocks.parent_hash, header.parent_hash);
     assert_eq!(report.blocks.tip_hash, honest.blocks.tip_hash);
+}
+
+#[test]
+fn ommers_that_the_header_rules_out_are_not_kept_back() {
+    let Some(data) = manaflow_datasets::data_for("ommers_that_the_header_rules_out_are_not_kept_back") else { return };
+    // The miner's reward is taken away under the pretext of ommers that are known by hash only; there are none.
+    let takes_reward = |sample: &Sample, number: u64| {
+        sample.with(|s| {
+            let block = s.block(number);
+            assert!(matches!(&block.body.ommers, Ommers::Headers(list) if list[..] == [0xc0]));
+            block.body.ommers = Ommers::Hashes(vec![B256::repeat_byte(1)]);
+            let closing = block.transactions.last_mut().expect("a closing");
+            closing.moves.drain(..closing.moves.len() - 1);
+        })
+    };
+    let sample = execapis(&data);
+    let without = |block: &BlockRecord| matches!(&block.body.ommers, Ommers::Headers(list) if list[..] == [0xc0]);
+    let number = 4 + sample.segments[0].blocks[4..].iter().position(without).expect("a block without ommers") as u64;
+    takes_reward(&sample.cut(3), number).judge().has(number, 0, Check::Hashes, Reason::WrongOmmersHash);
+    // From genesis nothing is unknown, ommers neither.
+    let why = takes_reward(&sample, number).judge().refused();
+    assert!(why.contains("ommers known by hash only in a segment from genesis"), "{why}");
 }
 
 #[test]

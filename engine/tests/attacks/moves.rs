@@ -171,6 +171,22 @@ fn a_false_gas_figure_costs_no_more_than_what_it_says() {
 }
 
 #[test]
+fn a_false_gas_figure_is_bound_by_the_blocks() {
+    // Run to the figure that it states itself, this would not end either.
+    let mut block_gas = 0;
+    let lie = chain().with(|s| {
+        s.header(6, |header| block_gas = header.gas_used);
+        let tx = s.transaction(6, 1);
+        tx.bytes = built::transaction(10, LOOP, 1 << 40, 0, vec![]);
+        tx.outcome.as_mut().expect("an outcome").gas_used = 1 << 40;
+    });
+    let judged = lie.judge().has(6, 1, Check::Execution, Reason::WrongGasUsed);
+    let fault = judged.find(6, 1, Check::Execution, Reason::WrongGasUsed).expect("it was just found");
+    assert_eq!(fault.got, format!("more than {block_gas}"));
+    assert!(judged.find(6, 0, Check::Blocks, Reason::WrongBlockGasUsed).is_some());
+}
+
+#[test]
 fn outcomes_belong_to_transactions_that_can_be_included() {
     let missing = chain().with(|s| s.transaction(2, 1).outcome = None);
     let judged = missing.judge().has(2, 1, Check::Execution, Reason::MissingOutcome);

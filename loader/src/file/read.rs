@@ -96,6 +96,10 @@ impl BlockFile {
     /// Errors: not readable; not a block file of this version; damaged or malformed, with section and row.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
+        // Before it is opened: opening a pipe would wait for its writer.
+        if !std::fs::metadata(&path).map_err(Error::io(&path))?.is_file() {
+            return Err(Error::malformed(&path, "path", "not a regular file"));
+        }
         let file = File::open(&path).map_err(Error::io(&path))?;
         let metadata = file.metadata().map_err(Error::io(&path))?;
         if !metadata.is_file() {
