@@ -1,7 +1,7 @@
 //! A piece's moves as the columns that double use reads.
 //!
 //! Versions are renumbered for the piece: rows of it count from its first, everything else is a foreign version. Where a file
-//! holds several pieces, cells are renumbered too (in order of first use), so that a piece costs what it holds.
+//! holds several pieces, cells are renumbered too, so that a piece costs what it holds.
 
 use super::piece::Piece;
 use crate::double_use::Columns;
@@ -113,18 +113,13 @@ fn renumber_versions(file: &BlockFile, rows: &Range<u32>, moves: &Range<usize>) 
     (column.iter().map(number).collect(), foreign)
 }
 
+/// Ascending, as the file's numbers are, so that what is found is in the order of cells from the start.
 fn renumber_cells(column: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let mut numbers: HashMap<u32, u32> = HashMap::default();
-    let mut file_cells = Vec::new();
-    let cells = column
-        .iter()
-        .map(|&cell| {
-            *numbers.entry(cell).or_insert_with(|| {
-                file_cells.push(cell);
-                file_cells.len() as u32 - 1
-            })
-        })
-        .collect();
+    let mut file_cells = column.to_vec();
+    file_cells.sort_unstable();
+    file_cells.dedup();
+    let number = |cell: &u32| file_cells.binary_search(cell).map_or(0, |i| i as u32);
+    let cells = column.iter().map(number).collect();
     (cells, file_cells)
 }
 
