@@ -63,3 +63,72 @@ pub(super) fn digest(
     chunks.push(hasher.finalize());
     Some(keccak256(chunks.iter().flat_map(|d| d.0).collect::<Vec<u8>>()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Address;
+    use manaflow_loader::model::{Cell, Value};
+
+    fn at(block: u64) -> Location {
+        Location::new(block, 1).expect("in bounds")
+    }
+
+    #[test]
+    fn every_condition_is_in_the_digest() {
+        let window = WindowRequirement { first: 9, origin: 8, parent_hash: B256::ZERO, total_difficulty: None };
+        let demand = Demand {
+            cell: Cell::storage(Address::ZERO, 1, U256::from(2)),
+            first: at(9),
+            write: false,
+            intx: Version::Base(9),
+            prev: Value::Word(U256::from(3)),
+            origin: 9,
+            counts_from: 9,
+        };
+        let assumed = (Assumption { cell: Cell::account(Address::ZERO), origin: 9, declared: true }, at(9));
+        assert_eq!(digest(&[], &[], &[]), None);
+        let mut seen = vec![digest(&[window], &[demand], &[assumed])];
+        for other in [
+            WindowRequirement { first: 10, ..window },
+            WindowRequirement { origin: 9, ..window },
+            WindowRequirement { parent_hash: B256::repeat_byte(1), ..window },
+            WindowRequirement { total_difficulty: Some(U256::ZERO), ..window },
+            WindowRequirement { total_difficulty: Some(U256::from(1)), ..window },
+        ] {
+            seen.push(digest(&[other], &[demand], &[assumed]));
+        }
+        for other in [
+            Demand { cell: Cell::storage(Address::ZERO, 1, U256::from(3)), ..demand },
+            Demand { first: at(10), ..demand },
+            Demand { write: true, ..demand },
+            Demand { intx: Version::Base(8), ..demand },
+            Demand { intx: Version::Virgin, ..demand },
+            Demand { intx: Version::At(at(7)), ..demand },
+            Demand { prev: Value::Word(U256::from(4)), ..demand },
+            Demand { origin: 8, ..demand },
+        ] {
+            seen.push(digest(&[window], &[other], &[assumed]));
+        }
+        for other in [
+            (Assumption { origin: 8, ..assumed.0 }, assumed.1),
+            (Assumption { cell: Cell::account(Address::repeat_byte(1)), ..assumed.0 }, assumed.1),
+            (assumed.0, at(10)),
+        ] {
+            seen.push(digest(&[window], &[demand], &[other]));
+        }
+        seen.extend([digest(&[], &[demand], &[assumed]), digest(&[window], &[], &[assumed])]);
+        seen.push(digest(&[window], &[demand], &[]));
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "two of the lists have one digest");
+        // The last of a first chunk and the first of a second one count alike.
+        let many = vec![demand; CHUNK + 1];
+        for place in [CHUNK - 1, CHUNK] {
+            let mut other = many.clone();
+            other[place].write = true;
+            assert_ne!(digest(&[], &other, &[]), digest(&[], &many, &[]));
+        }
+    }
+}
