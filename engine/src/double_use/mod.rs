@@ -2,7 +2,8 @@
 //!
 //! The law is section 5 of `PROTOCOL.md`; `model` is that section as a plain program. `forward`, `reverse` and `shards` give
 //! the same [`SegmentResult`] from the columns of one segment, byte for byte; `merge` puts results of adjacent segments
-//! together. Nothing here looks at anything but moves.
+//! together; `sum` confirms what is valid and leaves the rest to the others. [`Procedure`] is all of them behind one
+//! interface. Nothing here looks at anything but moves.
 //!
 //! `assumed`, as read here. A use of version `assumed` makes no demand: any version meets it. It is kept as an
 //! [`Assumption`], which no merge removes. Inside the imported segment the chain goes on from what the use declares and is
@@ -19,9 +20,11 @@ mod findings;
 mod forward;
 mod merge;
 pub mod model;
+mod procedure;
 mod result;
 mod reverse;
 mod shards;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,8 @@ pub(crate) use digest::encode;
 pub use digest::{EXIT_BYTES, file_digest};
 pub use forward::forward;
 pub use merge::merge;
+pub use procedure::Procedure;
 pub use result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
 pub use reverse::{Reverse, reverse};
 pub use shards::{shards, shards_of};
+pub use sum::{Key, hints, sum};

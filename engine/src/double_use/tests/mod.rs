@@ -5,7 +5,9 @@ mod columns;
 mod histories;
 mod imports;
 mod random;
+mod sums;
 
+use super::Procedure;
 use columns::{TestColumns, Uses};
 
 /// Seed of random tests; `MANAFLOW_SEED` repeats one.
@@ -55,5 +57,11 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     random.shuffle(&mut arrived);
     let parts = 1 + random.below(3);
     assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
+    let pieces = 1 + random.below(4) as u32;
+    assert_eq!(Procedure::Merge(pieces).run(&columns).as_ref(), Ok(&expected), "merge: {span:?} {uses:?}");
+    let summed = super::sum::run(&columns, &super::hints(&columns), &[7; 32]);
+    let (must, may) = sums::is_confirmed(&expected, uses);
+    assert!(if summed.is_some() { may } else { !must }, "sum: {span:?} {uses:?}");
+    assert!(summed.is_none_or(|summed| summed == forward), "sum: {span:?} {uses:?}");
     expected
 }

@@ -7,7 +7,7 @@ use crate::double_use::{SegmentResult, forward, merge, reverse, shards, shards_o
 use alloy_primitives::{Address, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
 
-const BLOCKS: u64 = 6;
+pub const BLOCKS: u64 = 6;
 const INDICES: u64 = 4;
 
 pub fn account(nonce: u64, generation: u32) -> Value {
@@ -32,7 +32,7 @@ fn value(cell: &Cell, random: &mut Random) -> Value {
 }
 
 /// A history in which about one use in `fault` is not what it should be; `assumed`, if it may assume.
-fn history(first: u64, fault: usize, assumed: bool, random: &mut Random) -> Uses {
+pub fn history(first: u64, fault: usize, assumed: bool, random: &mut Random) -> Uses {
     let mut uses = Uses::new();
     for cell in cells() {
         let mut live = if first == 0 || random.once_in(3) {

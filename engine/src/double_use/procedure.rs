@@ -1,0 +1,184 @@
+//! All procedures behind one interface: from the columns of a segment to its result, byte for byte the same from each.
+
+use super::columns::{Columns, Malformed, check};
+use super::result::SegmentResult;
+use super::{forward, merge, reverse, shards, sum};
+use alloy_primitives::B256;
+use alloy_primitives::map::HashMap;
+use manaflow_loader::model::{Cell, Location, Value, Version};
+use std::ops::Range;
+
+/// A way to judge double use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Procedure {
+    /// In order of locations, a table of live versions.
+    Forward,
+    /// From the newest row down, a table of waiting demands.
+    Reverse,
+    /// Partitioned by cell, sorted, neighbours compared.
+    Shards,
+    /// Cut into this many pieces of blocks, each judged forward, the results merged; 0 counts as 1.
+    Merge(u32),
+    /// Multisets of tokens compared by a keyed sum; what it does not confirm, shards decides.
+    Sum,
+}
+
+impl Procedure {
+    /// One of each.
+    pub const ALL: [Self; 5] = [Self::Forward, Self::Reverse, Self::Shards, Self::Merge(2), Self::Sum];
+
+    /// Name as it is written in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+            Self::Shards => "shards",
+            Self::Merge(_) => "merge",
+            Self::Sum => "sum",
+        }
+    }
+
+    /// Judges a segment. Errors: columns that are no segment's.
+    pub fn judge<C: Columns>(self, columns: &C) -> Result<SegmentResult, Malformed> {
+        check(columns)?;
+        self.run(columns)
+    }
+
+    /// The same without looking at what a segment may say of versions.
+    pub(super) fn run<C: Columns>(self, columns: &C) -> Result<SegmentResult, Malformed> {
+        let in_parts = |columns: &C| shards::run(columns, shards::uses_of(columns), rayon::current_num_threads());
+        let result = match self {
+            Self::Forward => forward::run(columns),
+            Self::Reverse => reverse::run(columns),
+            Self::Shards => in_parts(columns),
+            Self::Merge(pieces) => return merged(columns, pieces.max(1)),
+            Self::Sum => {
+                let confirmed = drawn_key().and_then(|key| sum::run(columns, &sum::hints(columns), &key));
+                confirmed.unwrap_or_else(|| in_parts(columns))
+            }
+        };
+        Ok(result.resolve(columns))
+    }
+}
+
+/// A key that nobody knew before, from the operating system; `None` if it gives none.
+fn drawn_key() -> Option<sum::Key> {
+    let mut key = sum::Key::default();
+    getrandom::fill(&mut key).ok().map(|()| key)
+}
+
+fn merged<C: Columns>(columns: &C, pieces: u32) -> Result<SegmentResult, Malformed> {
+    let (first, blocks) = (columns.first(), columns.blocks());
+    let mut whole: Option<SegmentResult> = None;
+    for n in 0..u64::from(pieces) {
+        let at = |n| first + (u128::from(blocks) * u128::from(n) / u128::from(pieces)) as u64;
+        let cut = Cut::new(columns, at(n)..at(n + 1));
+        let piece = forward::run(&cut).resolve(&cut);
+        whole = Some(match whole {
+            Some(before) => merge::merge(&before, &piece)?,
+            None => piece,
+        });
+    }
+    Ok(whole.unwrap_or_else(|| forward::run(columns).resolve(columns)))
+}
+
+/// Some blocks of a segment as columns of their own: what lies outside of them is a foreign version.
+struct Cut<'a, C> {
+    columns: &'a C,
+    blocks: Range<u64>,
+    rows: Range<u32>,
+    moves: Range<usize>,
+    intx: Vec<u32>,
+    foreign: Vec<Version>,
+}
+
+impl<'a, C: Columns> Cut<'a, C> {
+    fn new(columns: &'a C, blocks: Range<u64>) -> Self {
+        let row_from = |block: u64| {
+            let (mut low, mut high) = (0, columns.rows());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if columns.location(middle).block() < block { low = middle + 1 } else { high = middle }
+            }
+            low
+        };
+        let rows = row_from(blocks.start)..row_from(blocks.end);
+        let start =
+            if rows.start < columns.rows() { columns.moves_of(rows.start).start } else { columns.cells().len() };
+        let end = if rows.is_empty() { start } else { columns.moves_of(rows.end - 1).end };
+        let row_codes = columns.foreign().len() as u32;
+        let own = row_codes + rows.start..row_codes + rows.end;
+        let (mut foreign, mut numbers) = (Vec::new(), HashMap::<u32, u32>::default());
+        for &code in columns.intx()[start..end].iter().filter(|code| !own.contains(code)) {
+            numbers.entry(code).or_insert_with(|| {
+                foreign.push(match code.checked_sub(row_codes) {
+                    Some(row) => Version::At(columns.location(row)),
+                    None => columns.foreign()[code as usize],
+                });
+                foreign.len() as u32 - 1
+            });
+        }
+        let count = foreign.len() as u32;
+        let number = |code: &u32| if own.contains(code) { code - own.start + count } else { numbers[code] };
+        let intx = columns.intx()[start..end].iter().map(number).collect();
+        Self { columns, blocks, rows, moves: start..end, intx, foreign }
+    }
+}
+
+impl<C: Columns> Columns for Cut<'_, C> {
+    fn first(&self) -> u64 {
+        self.blocks.start
+    }
+    fn blocks(&self) -> u64 {
+        self.blocks.end - self.blocks.start
+    }
+    fn origin(&self) -> u64 {
+        self.columns.origin()
+    }
+    fn parent_hash(&self) -> Option<B256> {
+        self.columns.parent_hash().filter(|_| self.blocks.start == self.columns.first())
+    }
+    fn rows(&self) -> u32 {
+        self.rows.end - self.rows.start
+    }
+    fn location(&self, row: u32) -> Location {
+        self.columns.location(self.rows.start + row)
+    }
+    fn moves_of(&self, row: u32) -> Range<usize> {
+        let range = self.columns.moves_of(self.rows.start + row);
+        range.start - self.moves.start..range.end - self.moves.start
+    }
+    fn cell_count(&self) -> u32 {
+        self.columns.cell_count()
+    }
+    fn foreign(&self) -> &[Version] {
+        &self.foreign
+    }
+    fn cells(&self) -> &[u32] {
+        &self.columns.cells()[self.moves.clone()]
+    }
+    fn intx(&self) -> &[u32] {
+        &self.intx
+    }
+    fn prev(&self) -> &[u32] {
+        &self.columns.prev()[self.moves.clone()]
+    }
+    fn next(&self) -> &[u32] {
+        &self.columns.next()[self.moves.clone()]
+    }
+    fn is_write(&self, i: usize) -> bool {
+        self.columns.is_write(self.moves.start + i)
+    }
+    fn cell(&self, cell: u32) -> Cell {
+        self.columns.cell(cell)
+    }
+    fn value(&self, cell: u32, number: u32) -> Value {
+        self.columns.value(cell, number)
+    }
+    fn same(&self, cell: u32, a: u32, b: u32) -> bool {
+        self.columns.same(cell, a, b)
+    }
+    fn is_default(&self, cell: u32, number: u32) -> bool {
+        self.columns.is_default(cell, number)
+    }
+}
