@@ -5,6 +5,7 @@
 pub mod block;
 pub mod double_use;
 pub mod import;
+pub mod keccak;
 pub mod reason;
 pub mod report;
 pub mod solo;

@@ -1,8 +1,8 @@
 //! The code table: blobs by hash, each analysed once, on first use, for all workers.
 
+use crate::keccak::keccak256_batch;
 use alloy_primitives::map::B256Map;
-use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY, keccak256};
-use rayon::prelude::*;
+use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY};
 use revm::state::Bytecode;
 use std::sync::OnceLock;
 
@@ -47,7 +47,8 @@ impl CodeTable {
     /// Keys that their blobs do not hash to, with what they hash to, in ascending order.
     pub fn wrong_keys(&self) -> Vec<(B256, B256)> {
         let entries: Vec<_> = self.entries.iter().collect();
-        let pairs = entries.par_iter().map(|(key, (blob, _))| (**key, keccak256(blob)));
+        let blobs: Vec<&[u8]> = entries.iter().map(|(_, (blob, _))| blob.as_ref()).collect();
+        let pairs = entries.iter().map(|(key, _)| **key).zip(keccak256_batch(&blobs));
         let mut wrong: Vec<_> = pairs.filter(|(key, hash)| key != hash).collect();
         wrong.sort_unstable();
         wrong

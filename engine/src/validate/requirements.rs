@@ -1,6 +1,7 @@
 //! What a conditional verdict hangs on: the list, and the digest that stands for it in the report.
 
-use crate::double_use::{Assumption, Demand, encode};
+use crate::double_use::{Assumption, Demand, EXIT_BYTES, encode};
+use crate::keccak::keccak256_batch;
 use alloy_primitives::{B256, Keccak256, U256, keccak256};
 use manaflow_loader::model::{Location, Version};
 use rayon::prelude::*;
@@ -18,8 +19,10 @@ pub struct WindowRequirement {
     pub total_difficulty: Option<U256>,
 }
 
-/// Demands whose encodings are hashed together; the digest is over these hashes, so that all workers share the work.
-const CHUNK: usize = 4096;
+/// Demands whose encodings are one message; the digest is over the hashes of these, so that lanes and workers share the work.
+const CHUNK: usize = 64;
+/// Messages encoded before they are hashed together.
+const BATCH: usize = 16;
 
 /// Keccak-256 over all requirements in fixed width (PROTOCOL.md section 8); `None` if there are none.
 pub(super) fn digest(
@@ -39,21 +42,10 @@ pub(super) fn digest(
         hasher.update(window.total_difficulty.unwrap_or_default().to_be_bytes::<32>());
     }
     let mut chunks = vec![hasher.finalize()];
-    chunks.par_extend(demands.par_chunks(CHUNK).map(|chunk| {
-        let mut hasher = Keccak256::new();
-        for demand in chunk {
-            hasher.update(encode(&demand.cell, demand.first, &demand.prev));
-            let (kind, number) = match demand.intx {
-                Version::Virgin => (0_u8, 0),
-                Version::Assumed => (1, 0),
-                Version::Base(first) => (2, first),
-                Version::At(location) => (3, location.bits()),
-            };
-            hasher.update([u8::from(demand.write), kind]);
-            hasher.update(number.to_be_bytes());
-            hasher.update(demand.origin.to_be_bytes());
-        }
-        hasher.finalize()
+    chunks.par_extend(demands.par_chunks(CHUNK * BATCH).flat_map_iter(|batch| {
+        let mut bytes = Vec::with_capacity(batch.len() * DEMAND_BYTES);
+        batch.iter().for_each(|demand| encode_demand(demand, &mut bytes));
+        keccak256_batch(&bytes.chunks(CHUNK * DEMAND_BYTES).collect::<Vec<_>>())
     }));
     let mut hasher = Keccak256::new();
     for (assumption, first) in assumed {
@@ -62,6 +54,22 @@ pub(super) fn digest(
     }
     chunks.push(hasher.finalize());
     Some(keccak256(chunks.iter().flat_map(|d| d.0).collect::<Vec<u8>>()))
+}
+
+/// Bytes of a demand in the digest.
+const DEMAND_BYTES: usize = EXIT_BYTES + 2 + 8 + 8;
+
+fn encode_demand(demand: &Demand, out: &mut Vec<u8>) {
+    out.extend_from_slice(&encode(&demand.cell, demand.first, &demand.prev));
+    let (kind, number) = match demand.intx {
+        Version::Virgin => (0_u8, 0),
+        Version::Assumed => (1, 0),
+        Version::Base(first) => (2, first),
+        Version::At(location) => (3, location.bits()),
+    };
+    out.extend_from_slice(&[u8::from(demand.write), kind]);
+    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&demand.origin.to_be_bytes());
 }
 
 #[cfg(test)]
