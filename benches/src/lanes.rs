@@ -92,6 +92,7 @@ pub fn validate_file(file: &BlockFile, checks: Checks) -> u64 {
         state_root: None,
         limit: 10,
         fail_fast: false,
+        list_requirements: false,
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
     };

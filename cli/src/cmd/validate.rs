@@ -143,6 +143,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         state_root: args.state_root,
         limit: args.limit,
         fail_fast: args.fail_fast,
+        list_requirements: args.requirements.is_some(),
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
     };
@@ -260,7 +261,7 @@ fn requirement_lines(validation: &Validation) -> String {
         });
         let _ = writeln!(out, "{line}");
     }
-    for demand in &validation.requirements {
+    for demand in validation.requirements.iter().flatten() {
         let line = serde_json::json!({
             "cell": demand.cell.to_string(), "mode": if demand.write { "write" } else { "read" },
             "intx": say_version(demand.intx), "prev": say(&demand.prev),

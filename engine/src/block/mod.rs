@@ -17,6 +17,7 @@ mod difficulty;
 mod fees;
 mod header;
 mod ommers;
+mod ordered_root;
 mod requests;
 mod roots;
 #[cfg(test)]

@@ -2,15 +2,13 @@
 //!
 //! Optional fields are compared as options, so that the check stands alone: a root that is missing, or there too early,
 //! is reported here too, beside the rule of presence. Receipts carry the type of their transaction's first byte.
-//! Source: Yellow Paper section 4.3; EIP-2718 (typed receipts), EIP-658, EIP-4895, EIP-7685; tries: alloy-trie.
+//! Source: Yellow Paper section 4.3; EIP-2718 (typed receipts), EIP-658, EIP-4895, EIP-7685; tries of state: alloy-trie.
 
+use super::ordered_root::ordered_roots;
 use super::{BlockInput, Ommers, Sink, Unchecked, fork_of, or_none, requests};
 use crate::reason::{Check, Fault, Reason};
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
-use alloy_consensus::{
-    Eip658Value, Receipt, RlpEncodableReceipt,
-    proofs::{calculate_ommers_root, calculate_withdrawals_root, ordered_trie_root_encoded},
-};
+use alloy_consensus::{Eip658Value, Receipt, RlpEncodableReceipt, proofs::calculate_ommers_root};
 use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256, Bloom, Log, U256, keccak256};
 use alloy_trie::{
@@ -37,10 +35,16 @@ pub fn check_hashes(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec
     }
     let (header, fork, opening) = (input.head.header, fork_of(input.head.header, rules), input.at(0));
 
-    let bytes: Vec<&[u8]> = input.transactions.iter().map(|transaction| transaction.bytes).collect();
-    let root = ordered_trie_root_encoded(&bytes);
-    if header.transactions_root != root {
-        sink.push(opening, Reason::WrongTransactionsRoot, header.transactions_root, root);
+    let receipts = receipts(input, fork, &mut sink, &mut unchecked);
+    let withdrawals = input.withdrawals.map(|list| list.iter().map(alloy_rlp::encode).collect::<Vec<_>>());
+    // One trie a list, all three hashed together.
+    let roots = ordered_roots(&[
+        input.transactions.iter().map(|transaction| transaction.bytes).collect(),
+        withdrawals.iter().flatten().map(Vec::as_slice).collect(),
+        receipts.iter().flatten().map(Vec::as_slice).collect(),
+    ]);
+    if header.transactions_root != roots[0] {
+        sink.push(opening, Reason::WrongTransactionsRoot, header.transactions_root, roots[0]);
     }
     match input.head.ommers {
         Ommers::Known(ommers) => {
@@ -56,11 +60,13 @@ pub fn check_hashes(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec
         }
         Ommers::HashesOnly(_) => unchecked.ommers_hashes = 1,
     }
-    let root = input.withdrawals.map(calculate_withdrawals_root);
+    let root = withdrawals.map(|_| roots[1]);
     if header.withdrawals_root != root {
         sink.push(opening, Reason::WrongWithdrawalsRoot, or_none(header.withdrawals_root), or_none(root));
     }
-    receipts(input, fork, &mut sink, &mut unchecked);
+    if receipts.is_some() && header.receipts_root != roots[2] {
+        sink.push(opening, Reason::WrongReceiptsRoot, header.receipts_root, roots[2]);
+    }
     if fork >= Fork::Prague {
         match requests::hash(input, rules.deposit_contract) {
             Ok(None) => unchecked.requests_hashes = 1,
@@ -143,14 +149,19 @@ pub fn allocation_root(allocation: &[(Cell, Value)]) -> Result<B256, Cell> {
     })))
 }
 
-/// Receipts root and logs bloom.
-fn receipts(input: &BlockInput<'_>, fork: Fork, sink: &mut Sink<'_>, unchecked: &mut Unchecked) {
+/// Judges the logs bloom. Gives the receipts in EIP-2718 form, if their root can be told.
+fn receipts(
+    input: &BlockInput<'_>,
+    fork: Fork,
+    sink: &mut Sink<'_>,
+    unchecked: &mut Unchecked,
+) -> Option<Vec<Vec<u8>>> {
     let (header, opening) = (input.head.header, input.at(0));
     let outcomes: Option<Vec<&Outcome>> = input.transactions.iter().map(|transaction| transaction.outcome).collect();
     let Some(outcomes) = outcomes else {
         unchecked.receipts_roots = 1;
         unchecked.logs_blooms = 1;
-        return;
+        return None;
     };
     let mut bits = BloomBits::default();
     let blooms: Vec<Bloom> = outcomes.iter().map(|outcome| bits.of_logs(&outcome.logs)).collect();
@@ -165,19 +176,16 @@ fn receipts(input: &BlockInput<'_>, fork: Fork, sink: &mut Sink<'_>, unchecked: 
         } else {
             unchecked.receipts_roots = 1;
         }
-        return;
+        return None;
     }
     let mut cumulative_gas_used = 0u64;
-    let receipts: Vec<Vec<u8>> = (input.transactions.iter().zip(outcomes).zip(&blooms))
+    let receipts = (input.transactions.iter().zip(outcomes).zip(&blooms))
         .map(|((transaction, outcome), bloom)| {
             cumulative_gas_used = cumulative_gas_used.saturating_add(outcome.gas_used);
             encode_receipt(transaction.kind(), outcome, cumulative_gas_used, bloom)
         })
         .collect();
-    let root = ordered_trie_root_encoded(&receipts);
-    if header.receipts_root != root {
-        sink.push(opening, Reason::WrongReceiptsRoot, header.receipts_root, root);
-    }
+    Some(receipts)
 }
 
 /// Bits of a logs bloom by input. A block's logs name the same contracts and events again and again.

@@ -98,17 +98,15 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
         None => None,
     };
     let count = view.transactions().len();
-    let rows = view
-        .transactions()
-        .enumerate()
-        .map(|(i, row)| {
-            let envelope = match i == 0 || i + 1 == count {
-                true => Ok(None),
-                false => transaction::decode(row.bytes()).map(Some),
-            };
-            Ok(DecodedRow { row, envelope, outcome: row.outcome()?, requests: row.requests()? })
-        })
-        .collect::<Result<Vec<_>, manaflow_loader::Error>>()?;
+    // A row is large: the list is not to grow by copies of itself.
+    let mut rows = Vec::with_capacity(count);
+    for (i, row) in view.transactions().enumerate() {
+        let envelope = match i == 0 || i + 1 == count {
+            true => Ok(None),
+            false => transaction::decode(row.bytes()).map(Some),
+        };
+        rows.push(DecodedRow { row, envelope, outcome: row.outcome()?, requests: row.requests()? });
+    }
     let hash = keccak256(view.header());
     let environment = Environment::new(&header, rules);
     let moves = view.move_reader();

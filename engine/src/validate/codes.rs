@@ -5,8 +5,8 @@ use super::blocks::Shared;
 use super::piece::Piece;
 use crate::reason::{Check, Fault, Reason};
 use crate::solo::code::CodeTable;
-use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
+use alloy_primitives::{B256, Bytes};
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::file::layout::FLAG_WRITE;
 use manaflow_loader::model::{Mark, Value};
@@ -29,7 +29,8 @@ pub(super) fn code_tables(files: &[&BlockFile], pieces: &[Piece<'_>]) -> Result<
         // All are read, so that of several damaged pages the first is the one refused.
         let blobs: Vec<_> = numbers.into_par_iter().map(|number| file.shared_code(number)).collect();
         let blobs = blobs.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Arc::new(CodeTable::new(blobs.into_iter().filter_map(|(hash, blob)| Some((hash, blob?))))))
+        let blobs: Vec<(B256, Bytes)> = blobs.into_iter().filter_map(|(hash, blob)| Some((hash, blob?))).collect();
+        Ok(Arc::new(CodeTable::new(blobs)))
     };
     files.iter().enumerate().map(table).collect()
 }

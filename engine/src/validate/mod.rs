@@ -95,6 +95,8 @@ pub struct Options {
     pub limit: usize,
     /// Stop after the blocks in work when there is a fault.
     pub fail_fast: bool,
+    /// Give the list of requirements; they are counted and digested anyhow.
+    pub list_requirements: bool,
     /// Version of the program, for the report.
     pub version: String,
     /// Version of the EVM, for the report.
@@ -168,17 +170,26 @@ impl ValidateError {
 pub struct Validation {
     /// The report.
     pub report: Report,
-    /// Requirements, sorted by cell, piece by piece.
-    pub requirements: Vec<Demand>,
+    /// Requirements of each piece, sorted by cell; empty if they were not asked for.
+    pub requirements: Vec<Vec<Demand>>,
     /// Cells assumed, each at the first use that says so, sorted by cell, piece by piece.
     pub assumed: Vec<(Assumption, Location)>,
     /// What the segments that do not begin at genesis say of the chain before them.
     pub windows: Vec<WindowRequirement>,
 }
 
-/// What one piece gave.
+/// What one piece gave, besides faults.
 struct Judged {
-    result: SegmentResult,
+    /// Requirements; empty where nobody asked for the list.
+    demands: Vec<Demand>,
+    /// Hashes of its requirements, for their digest.
+    chunks: Vec<B256>,
+    assumed: Vec<(Assumption, Location)>,
+    counts: RequirementCounts,
+    /// Known exits, and their digest.
+    exits: u64,
+    digest: (u64, u64, B256),
+    origin: u64,
     parent_hash: B256,
     tip_hash: B256,
 }
@@ -240,24 +251,13 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             (counts, results, stopped)
         }
     };
-    let mut judged: Vec<Judged> = Vec::with_capacity(results.len());
-    for (i, ((mut result, columns), (parent_hash, tip_hash))) in
-        results.into_iter().zip(&columns).zip(heads).enumerate()
-    {
-        for &(place, miner, location) in &counts.unknown_miners {
-            if place == i {
-                let assumption =
-                    Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
-                result.assumed.entry(assumption).or_insert(location);
-            }
-        }
-        if options.checks.has(Check::Conflicts) {
-            let mut found: Vec<Fault> =
-                result.culprits.iter().chain(&result.contradictions()).map(|c| conflict(c, columns)).collect();
-            faults.take(&mut found);
-        }
-        judged.push(Judged { result, parent_hash, tip_hash });
-    }
+    // Whole cells and values take many times the room of their numbers: a piece's are gone when the next is judged.
+    let judged: Vec<Judged> = (results.into_par_iter().zip(&columns).zip(&heads).enumerate())
+        .map(|(i, ((result, columns), heads))| {
+            let miners = counts.unknown_miners.iter().filter(|(place, ..)| *place == i);
+            judge_piece(&result, columns, heads, miners, options, &faults)
+        })
+        .collect();
     let (state_root, state_roots) = roots::state_roots(&pieces, options, &faults)?;
     for file in files {
         file.changed()?;
@@ -272,21 +272,20 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     let asked = |check, n| if options.checks.has(check) { n } else { 0 };
     let blocks = pieces.iter().map(|p| p.blocks.len() as u64).sum();
     let requirements = requirement_counts(&judged, &pieces);
-    let assumed: Vec<(Assumption, Location)> =
-        judged.iter().flat_map(|j| j.result.assumed.iter().map(|(a, at)| (*a, *at))).collect();
+    let assumed: Vec<(Assumption, Location)> = judged.iter().flat_map(|j| j.assumed.iter().copied()).collect();
     let windows: Vec<WindowRequirement> = pieces
         .iter()
         .zip(&judged)
         .filter(|(piece, _)| !piece.is_from_genesis())
         .map(|(piece, judged)| WindowRequirement {
             first: piece.first,
-            origin: judged.result.origin,
+            origin: judged.origin,
             parent_hash: judged.parent_hash,
             total_difficulty: piece.total_difficulty_before(piece.blocks.start),
         })
         .collect();
-    let mut demands = Vec::with_capacity(judged.iter().map(|j| j.result.requirements.len()).sum());
-    judged.iter_mut().for_each(|j| demands.append(&mut j.result.requirements));
+    let chunks = judged.iter().flat_map(|j| j.chunks.iter().copied());
+    let requirements_digest = requirements::digest(&windows, chunks, &assumed);
     let report = Report {
         version: REPORT_VERSION,
         verdict: match invalid_total {
@@ -322,7 +321,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         },
         unchecked: unchecked_counts(&c.unchecked, blocks, state_roots.checked),
         requirements,
-        requirements_digest: requirements::digest(&windows, &demands, &assumed),
+        requirements_digest,
         final_state: final_state(&judged, state_root),
         state_roots,
         invalid_total,
@@ -358,6 +357,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             stopped_early,
         },
     };
+    let demands = judged.into_iter().map(|j| j.demands).collect();
     Ok(Validation { report, requirements: demands, assumed, windows })
 }
 
@@ -451,7 +451,7 @@ fn run_reverse(
     columns: &[PieceColumns<'_>],
     shared: &Shared<'_>,
     options: &Options,
-) -> Result<(Counts, Vec<SegmentResult>, bool), ValidateError> {
+) -> Result<(Counts, Vec<SegmentResult<u32, u32>>, bool), ValidateError> {
     let mut counts = Counts::default();
     let mut results = Vec::with_capacity(pieces.len());
     let mut stopped = false;
@@ -479,7 +479,7 @@ fn run_reverse(
         }
         while reverse.take_block().is_some() {}
         waiting_above += reverse.waiting() as u64;
-        results.push(reverse.result().resolve(&columns[i]));
+        results.push(reverse.result());
     }
     results.reverse();
     Ok((counts, results, stopped))
@@ -489,9 +489,52 @@ fn malformed(piece: &Piece<'_>, error: double_use::Malformed) -> ValidateError {
     ValidateError::Malformed { path: piece.file.path().to_path_buf(), segment: piece.segment, error }
 }
 
-fn double_use_of(columns: &PieceColumns<'_>, piece: &Piece<'_>, forward: bool) -> Result<SegmentResult, ValidateError> {
+fn double_use_of(
+    columns: &PieceColumns<'_>,
+    piece: &Piece<'_>,
+    forward: bool,
+) -> Result<SegmentResult<u32, u32>, ValidateError> {
     let result = if forward { double_use::forward(columns) } else { double_use::shards(columns) };
-    Ok(result.map_err(|error| malformed(piece, error))?.resolve(columns))
+    result.map_err(|error| malformed(piece, error))
+}
+
+/// Culprits become faults, the rest counts and digests.
+fn judge_piece<'a>(
+    result: &SegmentResult<u32, u32>,
+    columns: &PieceColumns<'_>,
+    &(parent_hash, tip_hash): &(B256, B256),
+    unknown_miners: impl Iterator<Item = &'a (usize, Address, Location)>,
+    options: &Options,
+    faults: &Faults,
+) -> Judged {
+    let mut result = result.resolve(columns);
+    for &(_, miner, location) in unknown_miners {
+        let assumption = Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
+        result.assumed.entry(assumption).or_insert(location);
+    }
+    if options.checks.has(Check::Conflicts) {
+        let contradictions = result.contradictions();
+        let culprits = result.culprits.iter().chain(&contradictions);
+        faults.take(&mut culprits.map(|c| conflict(c, columns)).collect());
+    }
+    let mut counts = RequirementCounts { assumed: result.assumed_count() as u64, ..RequirementCounts::default() };
+    for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
+        counts.cells += 1;
+        // The h cells of the blocks themselves are required too: to be virgin.
+        let is_hash = demands[0].cell.mark == Mark::BlockHash;
+        counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
+    }
+    Judged {
+        chunks: requirements::chunks(&result.requirements),
+        assumed: result.assumed.iter().map(|(a, at)| (*a, *at)).collect(),
+        counts,
+        exits: result.exits.iter().filter(|e| result.is_known(e)).count() as u64,
+        digest: (result.first, result.end - 1, result.digest()),
+        origin: result.origin,
+        demands: if options.list_requirements { result.requirements } else { Vec::new() },
+        parent_hash,
+        tip_hash,
+    }
 }
 
 /// Parent hash that the first block states, and hash of the last.
@@ -566,25 +609,18 @@ fn chain_name(rules: &manaflow_loader::rules::ChainRules, pieces: &[Piece<'_>], 
 }
 
 fn requirement_counts(judged: &[Judged], pieces: &[Piece<'_>]) -> RequirementCounts {
-    let mut counts = RequirementCounts::default();
-    for Judged { result, .. } in judged {
-        for demands in result.requirements.chunk_by(|a, b| a.cell == b.cell) {
-            counts.cells += 1;
-            // The h cells of the blocks themselves are required too: to be virgin.
-            let is_hash = demands[0].cell.mark == Mark::BlockHash;
-            counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
-        }
-        counts.assumed += result.assumed_count() as u64;
+    let sum = |of: fn(&RequirementCounts) -> u64| judged.iter().map(|j| of(&j.counts)).sum();
+    RequirementCounts {
+        cells: sum(|c| c.cells),
+        assumed: sum(|c| c.assumed),
+        hashes: sum(|c| c.hashes),
+        windows: pieces.iter().filter(|p| !p.is_from_genesis()).count() as u64,
     }
-    counts.windows = pieces.iter().filter(|p| !p.is_from_genesis()).count() as u64;
-    counts
 }
 
 fn final_state(judged: &[Judged], state_root: Option<B256>) -> FinalState {
-    let cells = judged.iter().map(|j| j.result.exits.iter().filter(|e| j.result.is_known(e)).count() as u64).sum();
-    let digest = |j: &Judged| (j.result.first, j.result.end - 1, j.result.digest());
-    let digests: Vec<_> = judged.par_iter().map(digest).collect();
-    FinalState { cells, digest: Some(double_use::file_digest(digests)), state_root }
+    let digest = double_use::file_digest(judged.iter().map(|j| j.digest));
+    FinalState { cells: judged.iter().map(|j| j.exits).sum(), digest: Some(digest), state_root }
 }
 
 fn unchecked_counts(unchecked: &Unchecked, blocks: u64, state_roots_checked: u64) -> UncheckedCounts {

@@ -24,15 +24,22 @@ const CHUNK: usize = 64;
 /// Messages encoded before they are hashed together.
 const BATCH: usize = 16;
 
+/// Hashes of the demands of one piece, chunk by chunk.
+pub(super) fn chunks(demands: &[Demand]) -> Vec<B256> {
+    let batches = demands.par_chunks(CHUNK * BATCH).map(|batch| {
+        let mut bytes = Vec::with_capacity(batch.len() * DEMAND_BYTES);
+        batch.iter().for_each(|demand| encode_demand(demand, &mut bytes));
+        keccak256_batch(&bytes.chunks(CHUNK * DEMAND_BYTES).collect::<Vec<_>>())
+    });
+    batches.flatten().collect()
+}
+
 /// Keccak-256 over all requirements in fixed width (PROTOCOL.md section 8); `None` if there are none.
 pub(super) fn digest(
     windows: &[WindowRequirement],
-    demands: &[Demand],
+    chunks: impl Iterator<Item = B256>,
     assumed: &[(Assumption, Location)],
 ) -> Option<B256> {
-    if windows.is_empty() && demands.is_empty() && assumed.is_empty() {
-        return None;
-    }
     let mut hasher = Keccak256::new();
     for window in windows {
         hasher.update(window.first.to_be_bytes());
@@ -41,19 +48,18 @@ pub(super) fn digest(
         hasher.update([u8::from(window.total_difficulty.is_some())]);
         hasher.update(window.total_difficulty.unwrap_or_default().to_be_bytes::<32>());
     }
-    let mut chunks = vec![hasher.finalize()];
-    chunks.par_extend(demands.par_chunks(CHUNK * BATCH).flat_map_iter(|batch| {
-        let mut bytes = Vec::with_capacity(batch.len() * DEMAND_BYTES);
-        batch.iter().for_each(|demand| encode_demand(demand, &mut bytes));
-        keccak256_batch(&bytes.chunks(CHUNK * DEMAND_BYTES).collect::<Vec<_>>())
-    }));
+    let mut all = vec![hasher.finalize()];
+    all.extend(chunks);
+    if windows.is_empty() && all.len() == 1 && assumed.is_empty() {
+        return None;
+    }
     let mut hasher = Keccak256::new();
     for (assumption, first) in assumed {
         hasher.update(encode(&assumption.cell, *first, &assumption.cell.default_value()));
         hasher.update(assumption.origin.to_be_bytes());
     }
-    chunks.push(hasher.finalize());
-    Some(keccak256(chunks.iter().flat_map(|d| d.0).collect::<Vec<u8>>()))
+    all.push(hasher.finalize());
+    Some(keccak256(all.concat()))
 }
 
 /// Bytes of a demand in the digest.
@@ -74,9 +80,13 @@ fn encode_demand(demand: &Demand, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use alloy_primitives::Address;
-    use manaflow_loader::model::{Cell, Value};
+    use super::{Assumption, CHUNK, Demand, WindowRequirement, chunks};
+    use alloy_primitives::{Address, B256, U256};
+    use manaflow_loader::model::{Cell, Location, Value, Version};
+
+    fn digest(windows: &[WindowRequirement], demands: &[Demand], assumed: &[(Assumption, Location)]) -> Option<B256> {
+        super::digest(windows, chunks(demands).into_iter(), assumed)
+    }
 
     fn at(block: u64) -> Location {
         Location::new(block, 1).expect("in bounds")

@@ -120,11 +120,12 @@ impl Sample {
                 state_root: None,
                 limit: 1000,
                 fail_fast: false,
+                list_requirements: true,
                 version: String::new(),
                 revm: REVM_VERSION.into(),
             };
             match validate(&[&file], &options, &Progress::default()) {
-                Ok(v) => Answer::Judged(Box::new(Judged { report: v.report, requirements: v.requirements })),
+                Ok(v) => Answer::Judged(Box::new(Judged { report: v.report, requirements: v.requirements.concat() })),
                 Err(error) => {
                     assert!(error.is_input(), "{error}");
                     Answer::Refused(error.to_string())
