@@ -178,6 +178,9 @@ pub struct Validation {
     pub windows: Vec<WindowRequirement>,
 }
 
+/// Double use's result for one piece, with cells and values by number.
+type Numbers = SegmentResult<u32, u32>;
+
 /// What one piece gave, besides faults.
 struct Judged {
     /// Requirements; empty where nobody asked for the list.
@@ -451,7 +454,7 @@ fn run_reverse(
     columns: &[PieceColumns<'_>],
     shared: &Shared<'_>,
     options: &Options,
-) -> Result<(Counts, Vec<SegmentResult<u32, u32>>, bool), ValidateError> {
+) -> Result<(Counts, Vec<Numbers>, bool), ValidateError> {
     let mut counts = Counts::default();
     let mut results = Vec::with_capacity(pieces.len());
     let mut stopped = false;
@@ -489,18 +492,14 @@ fn malformed(piece: &Piece<'_>, error: double_use::Malformed) -> ValidateError {
     ValidateError::Malformed { path: piece.file.path().to_path_buf(), segment: piece.segment, error }
 }
 
-fn double_use_of(
-    columns: &PieceColumns<'_>,
-    piece: &Piece<'_>,
-    forward: bool,
-) -> Result<SegmentResult<u32, u32>, ValidateError> {
+fn double_use_of(columns: &PieceColumns<'_>, piece: &Piece<'_>, forward: bool) -> Result<Numbers, ValidateError> {
     let result = if forward { double_use::forward(columns) } else { double_use::shards(columns) };
     result.map_err(|error| malformed(piece, error))
 }
 
 /// Culprits become faults, the rest counts and digests.
 fn judge_piece<'a>(
-    result: &SegmentResult<u32, u32>,
+    result: &Numbers,
     columns: &PieceColumns<'_>,
     &(parent_hash, tip_hash): &(B256, B256),
     unknown_miners: impl Iterator<Item = &'a (usize, Address, Location)>,
