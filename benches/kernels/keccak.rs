@@ -12,7 +12,7 @@ const SHAPES: [(usize, usize); 5] = [(4096, 32), (4096, 110), (4096, 135), (1024
 
 fn keccak(c: &mut Criterion) {
     for (rows, length) in SHAPES {
-        let bytes: Vec<u8> = (0..rows * length + 1).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..rows * length + 1).map(|i| ((i * 31) >> 3) as u8).collect();
         let messages: Vec<&[u8]> = bytes[1..].chunks(length).collect();
         let mut out = vec![B256::ZERO; rows];
         let oracle = |message: &[u8]| B256::new(Keccak256::digest(message).into());
