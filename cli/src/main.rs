@@ -43,6 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    manaflow_loader::ignore_file_size_signal();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -1,9 +1,8 @@
 //! Where results go: standard output, or a file that is whole or not there.
 
 use crate::exit::Failure;
-use std::fs::Permissions;
+use manaflow_loader::WholeFile;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Writes a result to a file (`-` for standard output). That nobody reads standard output any more is no failure: the
@@ -22,13 +21,8 @@ pub fn write_to(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let file = std::fs::OpenOptions::new().write(true).open(path);
         return file.and_then(|mut file| file.write_all(bytes)).map_err(Failure::output(path));
     }
-    let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder_of(path))
-        .map_err(Failure::output(path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Failure::output(path))?;
-    file.persist(path).map_err(|e| Failure::output(path)(e.error))?;
-    Ok(())
+    let mut file = WholeFile::create(path).map_err(Failure::output(path))?;
+    file.write_all(bytes).and_then(|()| file.finish()).map_err(Failure::output(path))
 }
 
 /// Refuses an output that cannot be written, or that is one of the inputs, before any work is done.

@@ -3,10 +3,16 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod faulty;
 pub mod file;
 mod map;
 pub mod model;
 pub mod rules;
 pub mod source;
+mod watch;
+mod whole;
 
 pub use error::{Error, Result};
+pub use map::ignore_file_size_signal;
+pub use watch::Watch;
+pub use whole::WholeFile;

@@ -67,6 +67,10 @@ enum Wanted {
 
 /// Runs `inspect`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
+    super::watched(std::slice::from_ref(&args.file), || print(args))
+}
+
+fn print(args: &Args) -> Result<Code, Failure> {
     let file = BlockFile::open(&args.file)?;
     let wanted = match (&args.block, &args.transaction) {
         (Some(n), _) => Wanted::Block(*n),

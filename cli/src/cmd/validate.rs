@@ -126,28 +126,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     if args.requirements.as_ref().is_some_and(|path| path == &args.output && path.as_os_str() != "-") {
         return Err(Failure::Usage(format!("{}: cannot hold both report and requirements", args.output.display())));
     }
-    let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
-    refuse_twice(&args.files)?;
-    let files: Vec<&BlockFile> = files.iter().collect();
-    if let Some(name) = &args.chain {
-        let rules = super::chain_named(name)?;
-        if let Some(file) = files.iter().find(|file| *file.rules() != rules) {
-            let got = file.rules().name();
-            return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
-        }
-    }
-    let options = Options {
-        order: args.order.0,
-        checks: if args.checks.is_empty() { Checks::ALL } else { Checks::of(&args.checks) },
-        blocks: args.blocks.clone(),
-        state_root: args.state_root,
-        limit: args.limit,
-        fail_fast: args.fail_fast,
-        list_requirements: args.requirements.is_some(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        revm: manaflow_engine::REVM_VERSION.into(),
-    };
-    let validation = with_progress(|progress| validate(&files, &options, progress))?;
+    let options = options(args);
+    let validation = super::watched(&args.files, || judge(args, &options))?;
     let report = &validation.report;
     if let Some(path) = &args.requirements {
         write_to(path, requirement_lines(&validation).as_bytes())?;
@@ -167,6 +147,35 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell("partial: only the checks asked for were run");
     }
     Ok(if report.verdict == Verdict::Invalid { Code::Invalid } else { Code::Success })
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        order: args.order.0,
+        checks: if args.checks.is_empty() { Checks::ALL } else { Checks::of(&args.checks) },
+        blocks: args.blocks.clone(),
+        state_root: args.state_root,
+        limit: args.limit,
+        fail_fast: args.fail_fast,
+        list_requirements: args.requirements.is_some(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        revm: manaflow_engine::REVM_VERSION.into(),
+    }
+}
+
+/// Opens the files and judges them.
+fn judge(args: &Args, options: &Options) -> Result<Validation, Failure> {
+    let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
+    refuse_twice(&args.files)?;
+    let files: Vec<&BlockFile> = files.iter().collect();
+    if let Some(name) = &args.chain {
+        let rules = super::chain_named(name)?;
+        if let Some(file) = files.iter().find(|file| *file.rules() != rules) {
+            let got = file.rules().name();
+            return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
+        }
+    }
+    Ok(with_progress(|progress| validate(&files, options, progress))?)
 }
 
 /// One file given twice, under whatever names, would count twice.

@@ -262,9 +262,6 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         })
         .collect();
     let (state_root, state_roots) = roots::state_roots(&pieces, options, &faults)?;
-    for file in files {
-        file.changed()?;
-    }
     let last_fault = faults.last_block();
     let (invalid_total, listed) = faults.finish();
     let invalid = listed.iter().map(|f| listed_fault(f, &pieces)).collect::<Result<Vec<_>, _>>()?;
@@ -361,6 +358,10 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
         },
     };
     let demands = judged.into_iter().map(|j| j.demands).collect();
+    // Last: whatever was read of a file that changed meanwhile is worth nothing.
+    for file in files {
+        file.changed()?;
+    }
     Ok(Validation { report, requirements: demands, assumed, windows })
 }
 

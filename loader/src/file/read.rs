@@ -12,15 +12,15 @@ use super::layout::{
 use super::moves::{CellTables, ValueTables};
 use super::value;
 use super::view::BlockView;
-use crate::map::Map;
+use crate::map::{Map, Tear};
 use crate::model::{AccountValue, Cell, EarlierHeader, Location, Mark, Mode, Move, SegmentStart, Value, Version};
 use crate::rules::ChainRules;
+use crate::watch::Identity;
 use crate::{Error, Result};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bytemuck::{Pod, cast_slice};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
@@ -64,21 +64,12 @@ impl Verified {
     }
 }
 
-/// What tells one state of a file from another: size, modification time, device, inode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Identity(u64, i64, i64, u64, u64);
-
-impl Identity {
-    fn new(m: &Metadata) -> Self {
-        Self(m.len(), m.mtime(), m.mtime_nsec(), m.dev(), m.ino())
-    }
-}
-
 /// An open block file: mapped, its shared tables verified.
 #[derive(Debug)]
 pub struct BlockFile {
     path: PathBuf,
     identity: Identity,
+    tear: Tear,
     map: Bytes,
     layout: Layout,
     versions: String,
@@ -108,10 +99,11 @@ impl BlockFile {
         if metadata.len() == 0 {
             return Err(Error::malformed(&path, "offset 0", "0 bytes: too short for magic and version"));
         }
-        let map = Map::new(&file).map_err(Error::io(&path))?.into_bytes();
+        let (map, tear) = Map::new(&file).map_err(Error::io(&path))?.into_bytes();
         let bytes = &map[..];
-        let head = &bytes[..bytes.len().min(HEADER_BYTES)];
-        let header = Header::parse(head, bytes.len() as u64)
+        // A copy: the header is looked at more than once, and must not change in between.
+        let head = bytes[..bytes.len().min(HEADER_BYTES)].to_vec();
+        let header = Header::parse(&head, bytes.len() as u64)
             .map_err(|(place, reason)| Error::malformed(&path, place, reason))?;
         let layout = header.layout;
         let page_table = &bytes[layout.page_table.start as usize..layout.page_table.end as usize];
@@ -127,6 +119,7 @@ impl BlockFile {
         let mut this = Self {
             path,
             identity: Identity::new(&metadata),
+            tear,
             map,
             layout,
             versions: header.versions,
@@ -207,15 +200,10 @@ impl BlockFile {
         std::iter::once(header).chain(SECTIONS.into_iter().map(section)).collect()
     }
 
-    /// Refuses a file whose size, modification time, device or inode differ from those at `open`.
+    /// Refuses a file whose size, modification time, device or inode differ from those at `open`, or of which a page was
+    /// gone when it was touched. To be asked last: what was read before is worth nothing then.
     pub fn changed(&self) -> Result<()> {
-        let now = std::fs::metadata(&self.path).map(|m| Identity::new(&m));
-        match now {
-            Ok(now) if now == self.identity => Ok(()),
-            Ok(_) => Err(Error::Changed { path: self.path.clone() }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::Changed { path: self.path.clone() }),
-            Err(e) => Err(Error::io(&self.path)(e)),
-        }
+        self.identity.check(&self.path, Some(self.tear))
     }
 
     /// Verifies checksums and structure of blocks (positions in the file's block index), those not yet verified.

@@ -4,25 +4,62 @@
 //! the process, however it ends.
 
 use super::layout::{ALIGN, PAGE_BYTES};
+use crate::faulty;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Result, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
-const BUFFER_BYTES: usize = 1 << 16;
+// Short in tests, so that small files take many accesses.
+const BUFFER_BYTES: usize = if cfg!(test) { 1 << 11 } else { 1 << 16 };
+
+/// A file without name.
+#[derive(Debug)]
+struct Unnamed(File);
+
+impl Unnamed {
+    fn rewind(&mut self) -> Result<()> {
+        faulty::step()?;
+        self.0.rewind()
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        faulty::step()?;
+        self.0.read_exact_at(bytes, offset)
+    }
+}
+
+impl Write for Unnamed {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        faulty::step()?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for Unnamed {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
+        faulty::step()?;
+        self.0.read(bytes)
+    }
+}
 
 /// A column on its way.
 #[derive(Debug)]
 pub struct Spool {
-    file: BufWriter<File>,
+    file: BufWriter<Unnamed>,
     bytes: u64,
 }
 
 impl Spool {
     /// An empty spool in `folder`.
     pub fn new(folder: &Path) -> Result<Self> {
-        let file = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile_in(folder)?);
+        faulty::step()?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, Unnamed(tempfile::tempfile_in(folder)?));
         Ok(Self { file, bytes: 0 })
     }
 
@@ -37,14 +74,14 @@ impl Spool {
         self.bytes
     }
 
-    fn rewind(&mut self) -> Result<BufReader<&mut File>> {
+    fn rewind(&mut self) -> Result<BufReader<&mut Unnamed>> {
         self.file.flush()?;
         self.file.get_mut().rewind()?;
         Ok(BufReader::with_capacity(BUFFER_BYTES, self.file.get_mut()))
     }
 
     /// Copies everything to `out`.
-    pub fn copy_to(&mut self, out: &mut PagedWriter) -> Result<()> {
+    pub fn copy_to(&mut self, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
         let mut reader = self.rewind()?;
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
@@ -57,7 +94,7 @@ impl Spool {
     }
 
     /// Copies a column of u32 to `out`, each row through `map`.
-    pub fn map_to(&mut self, out: &mut PagedWriter, map: impl Fn(u32) -> u32) -> Result<()> {
+    pub fn map_to(&mut self, out: &mut PagedWriter<'_, impl Write>, map: impl Fn(u32) -> u32) -> Result<()> {
         let mut left = self.bytes / 4;
         let mut reader = self.rewind()?;
         let mut row = [0; 4];
@@ -70,7 +107,7 @@ impl Spool {
     }
 
     /// Copies `bytes` bytes from `offset` to `out`.
-    pub fn copy_part(&mut self, offset: u64, bytes: u64, out: &mut PagedWriter) -> Result<()> {
+    pub fn copy_part(&mut self, offset: u64, bytes: u64, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
         self.file.flush()?;
         let mut buffer = vec![0; bytes as usize];
         self.file.get_ref().read_exact_at(&mut buffer, offset)?;
@@ -80,16 +117,16 @@ impl Spool {
 
 /// The data area of a block file on its way to disk: full pages are hashed and written.
 #[derive(Debug)]
-pub struct PagedWriter<'a> {
-    file: &'a mut File,
+pub struct PagedWriter<'a, W> {
+    file: &'a mut W,
     page: Vec<u8>,
     checksums: Vec<u8>,
     bytes: u64,
 }
 
-impl<'a> PagedWriter<'a> {
+impl<'a, W: Write> PagedWriter<'a, W> {
     /// Writes from the current position of `file` on.
-    pub fn new(file: &'a mut File) -> Self {
+    pub fn new(file: &'a mut W) -> Self {
         Self { file, page: Vec::with_capacity(PAGE_BYTES), checksums: Vec::new(), bytes: 0 }
     }
 

@@ -21,13 +21,12 @@ use crate::model::{
     TransactionRecord, Value, Version,
 };
 use crate::rules::ChainRules;
+use crate::whole::{WholeFile, folder_of};
 use crate::{Error, Result};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt, KECCAK256_EMPTY, U256};
 use bytemuck::{bytes_of, cast_slice};
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -108,10 +107,7 @@ impl Writer {
         if path.file_name().is_none() {
             return Err(Error::malformed(&path, "path", "names no file"));
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(&path).to_path_buf();
         if !is_versions_text(versions.as_bytes()) {
             return Err(Error::malformed(&path, "versions", "not printable ASCII of at most 128 bytes"));
         }
@@ -562,17 +558,10 @@ impl Writer {
         });
         let layout = Layout::new(&lengths).ok_or_else(|| self.refuse("end", "2^63 bytes or more"))?;
 
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".part")
-            .permissions(std::fs::Permissions::from_mode(0o666)) // less what the umask takes, as for any new file
-            .tempfile_in(&self.folder)
-            .map_err(Error::io(&self.folder))?;
-        let place = temporary.path().to_path_buf();
-        let file = temporary.as_file_mut();
+        let place = self.path.clone();
+        let mut file = WholeFile::create(&place).map_err(Error::io(&self.folder))?;
         file.seek(SeekFrom::Start(layout.data.start)).map_err(Error::io(&place))?;
-        let mut out = PagedWriter::new(file);
+        let mut out = PagedWriter::new(&mut file);
         for (section, name, _) in SECTIONS {
             let at = layout.sections[section as usize].clone();
             assert_eq!(out.bytes(), at.start - layout.data.start, "section {name} begins where the layout says");
@@ -585,9 +574,8 @@ impl Writer {
         let versions = std::mem::take(&mut self.versions);
         let file_bytes = layout.data.end;
         let header = Header { versions, layout, page_table_checksum: xxh3_64(&page_table) };
-        seal_file(file, &header, &page_table).map_err(Error::io(&place))?;
-        temporary.persist(&self.path).map_err(|e| Error::io(&self.path)(e.error))?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(Error::io(&self.folder))?;
+        seal_file(&mut file, &header, &page_table).map_err(Error::io(&place))?;
+        file.finish().map_err(Error::io(&place))?;
         Ok(file_bytes)
     }
 
@@ -597,7 +585,7 @@ impl Writer {
         maps: &FinalMaps<'_>,
         codes: &[B256],
         blobs: &[Option<(u64, u64)>],
-        out: &mut PagedWriter<'_>,
+        out: &mut PagedWriter<'_, impl Write>,
     ) -> std::io::Result<()> {
         let tables = maps.tables;
         match section {
@@ -663,10 +651,10 @@ fn full_error(path: &Path, place: &str, full: Full) -> Error {
     Error::malformed(path, place, format!("too many {} for one file", full.0))
 }
 
-fn seal_file(file: &mut File, header: &Header, page_table: &[u8]) -> std::io::Result<()> {
+fn seal_file(file: &mut WholeFile, header: &Header, page_table: &[u8]) -> std::io::Result<()> {
     file.rewind()?;
     file.write_all(&header.to_bytes())?;
     file.write_all(page_table)?;
     // The gap up to the data area reads as zeros: it was skipped, and the file is new.
-    file.sync_all()
+    Ok(())
 }
