@@ -2,6 +2,7 @@
 //!
 //! Fork rules are taken at the header's own number and time; merged means header difficulty 0 (protocol section 2).
 
+use super::constantinople;
 use super::transaction::Envelope;
 use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE;
@@ -29,7 +30,7 @@ pub struct Environment {
 
 /// revm's name of a fork. Forks that change nothing in the EVM share the name of the one before.
 ///
-/// Constantinople is run as Petersburg: no chain of the built-in ones has a block between the two.
+/// Constantinople has Petersburg's name, and another SSTORE: see `constantinople`.
 pub fn spec_id(fork: Fork) -> SpecId {
     match fork {
         Fork::Frontier => SpecId::FRONTIER,
@@ -55,6 +56,9 @@ impl Environment {
         let merged = header.difficulty.is_zero();
         let fork = rules.fork_at(header.number, header.timestamp, merged);
         let mut cfg = CfgEnv::new_with_spec(spec_id(fork)).with_chain_id(rules.chain_id);
+        if fork == Fork::Constantinople {
+            cfg.set_gas_params(constantinople::gas_params());
+        }
         let blobs = (fork >= Fork::Cancun).then(|| rules.blobs_at(header.timestamp)).flatten();
         if let Some(blobs) = blobs {
             // Before EIP-7594 the only limit is the block's; a transaction above it cannot be included either.

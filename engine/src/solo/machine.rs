@@ -1,14 +1,18 @@
 //! The executor: one EVM, kept over many transactions, with exchangeable befores. revm's own loop and handler.
 
+use super::constantinople;
 use super::database::{Befores, Db, Overlay, Refusal};
 use super::effect::Effect;
 use super::environment::Environment;
 use super::meter::Meter;
 use alloy_primitives::{Address, Bytes, TxKind};
+use manaflow_loader::rules::Fork;
+use revm::bytecode::opcode::SSTORE;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidHeader, InvalidTransaction};
 use revm::context::{ContextSetters, JournalTr, TxEnv};
 use revm::handler::{EthFrame, Handler, MainnetContext, MainnetEvm, MainnetHandler, SYSTEM_ADDRESS};
 use revm::inspector::InspectorHandler;
+use revm::interpreter::Instruction;
 use revm::{Context, MainBuilder, MainContext};
 
 /// Gas of a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251).
@@ -74,11 +78,15 @@ impl<B: Befores> std::fmt::Debug for Machine<B> {
 }
 
 fn build<B: Befores>(db: Db<B>, environment: &Environment) -> Evm<B> {
-    Context::mainnet()
+    let mut evm = Context::mainnet()
         .with_db(db)
         .with_block(environment.block.clone())
         .with_cfg(environment.cfg.clone())
-        .build_mainnet_with_inspector(Meter::default())
+        .build_mainnet_with_inspector(Meter::default());
+    if environment.fork == Fork::Constantinople {
+        evm.instruction.insert_instruction(SSTORE, Instruction::new(constantinople::sstore), 0);
+    }
+    evm
 }
 
 impl<B: Befores + Default> Machine<B> {
@@ -124,7 +132,7 @@ impl<B: Befores + Default> Executor for Machine<B> {
             self.evm.ctx.set_block(environment.block.clone());
             return;
         }
-        // Instructions and gas tables are built for a fork.
+        // Instructions and gas tables are built for a fork. Constantinople's differs from Petersburg's in gas at least.
         let db = Db { befores: std::mem::take(self.befores()), overlay: Overlay::default() };
         self.evm = build(db, environment);
     }
@@ -136,7 +144,7 @@ impl<B: Befores + Default> Executor for Machine<B> {
     }
 
     fn metered(&mut self, tx: TxEnv, bound: u64, effect: &mut Effect) -> Result<Option<ExecutionResult>, Stop> {
-        self.evm.inspector.start(tx.gas_limit, bound);
+        self.evm.inspector.start(tx.gas_limit, bound, self.evm.precompiles.precompiles);
         self.evm.ctx.set_tx(tx);
         let result: Result<ExecutionResult<HaltReason>, _> = EvmHandler::<B>::default().inspect_run(&mut self.evm);
         let exceeded = self.evm.inspector.exceeded();

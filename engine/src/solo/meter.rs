@@ -12,6 +12,7 @@ use revm::interpreter::{
     CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, InstructionResult, Interpreter,
     InterpreterAction, interpreter::EthInterpreter,
 };
+use revm::precompile::Precompiles;
 
 /// Transactions with a greater gas limit run under the meter.
 pub const METERED_ABOVE: u64 = 1 << 28;
@@ -40,15 +41,17 @@ pub struct Meter {
     running: u64,
     /// Gas withheld from the running precompile.
     withheld: Option<u64>,
+    /// The fork's precompiles.
+    precompiles: Option<&'static Precompiles>,
     exceeded: bool,
 }
 
 impl Meter {
     /// Begins a transaction.
-    pub fn start(&mut self, limit: u64, bound: u64) {
+    pub fn start(&mut self, limit: u64, bound: u64, precompiles: &'static Precompiles) {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.clear();
-        *self = Self { limit, bound, waiting, ..Self::default() };
+        *self = Self { limit, bound, waiting, precompiles: Some(precompiles), ..Self::default() };
     }
 
     /// Whether the run was ended.
@@ -100,7 +103,8 @@ impl<CTX> Inspector<CTX, EthInterpreter> for Meter {
         self.enter(inputs.gas_limit);
         // A precompile runs in one go, so it gets no more than what is left to spend.
         let left = self.bound.saturating_sub(self.spent()).saturating_add(1);
-        let is_precompile = inputs.bytecode_address.0[..18] == [0; 18];
+        // Withheld from a contract, it would change what its code sees: a low address alone makes no precompile.
+        let is_precompile = self.precompiles.is_some_and(|p| p.contains(&inputs.bytecode_address));
         self.withheld = (is_precompile && inputs.gas_limit > left).then(|| inputs.gas_limit - left);
         inputs.gas_limit -= self.withheld.unwrap_or(0);
         None

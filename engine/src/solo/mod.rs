@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod code;
+mod constantinople;
 pub mod database;
 pub mod declared;
 pub mod effect;

@@ -3,6 +3,7 @@
 //! Recording and checking (`check`) share `database` (what is observed) and `effect` (what is left). A mistake there would agree
 //! with itself, so the tests hold recorded states against headers, receipts and other clients.
 
+use super::code::bytecode;
 use super::database::{Befores, Refusal};
 use super::effect::{AccountAfter, Effect};
 use super::environment::{Environment, transaction_environment};
@@ -14,7 +15,7 @@ use super::transaction::Envelope;
 use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{
     AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Outcome, Status, TransactionRecord, Value,
     Version,
@@ -214,11 +215,12 @@ impl<S: State> Importer<S> {
         self.machine.befores().start(true);
         let mut effect = Effect::default();
         for account in alloc {
-            let code = Bytecode::new_legacy(account.code.clone());
-            let code_hash = if code.is_empty() { KECCAK256_EMPTY } else { code.hash_slow() };
+            // An account may begin as a delegation (EIP-7702).
+            let code = bytecode(account.code.clone());
+            let code_hash = if account.code.is_empty() { KECCAK256_EMPTY } else { keccak256(&account.code) };
             let after = AccountAfter::Present { nonce: account.nonce, balance: account.balance, code_hash };
             effect.accounts.push((account.addr, after));
-            if !code.is_empty() {
+            if !account.code.is_empty() {
                 effect.codes.push((code_hash, code));
             }
             let words = account.storage.iter().filter(|(_, word)| !word.is_zero());

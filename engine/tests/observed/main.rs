@@ -7,6 +7,7 @@
 mod accounts;
 mod code;
 mod contracts;
+mod forks;
 mod system;
 mod world;
 
