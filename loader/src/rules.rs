@@ -7,6 +7,9 @@
 
 mod builtin;
 mod config;
+mod networks;
+
+pub use networks::BlobSchedule;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@
 
 pub mod chain;
 pub mod era1;
+pub mod fixture;
 pub mod genesis;
 mod recognise;
 pub mod rlp_chain;

@@ -172,6 +172,10 @@ impl Found {
             }
             return Ok(());
         }
+        if super::fixture::looks_like_cases(&json) {
+            let reason = "holds spec tests: `manaflow fixtures` runs them; an import takes chains and snapshots";
+            return Err(Error::malformed(path, "source", reason));
+        }
         self.block_without_state(path)
     }
 
