@@ -28,6 +28,7 @@ Examples:
   manaflow validate datasets/forks.mana --order reverse
   manaflow import chain.rlp --genesis genesis.json -o chain.mana
   manaflow inspect datasets/mainnet.mana
+  manaflow fixtures fixtures/blockchain_tests
 
 Exit codes: 0 found nothing; 1 invalid; 2 wrong usage; 3 input missing or malformed; 4 this machine; 5 self-test failed;
 101 a bug; 130, 143 interrupted.";
@@ -40,6 +41,8 @@ enum Command {
     Validate(cmd::validate::Args),
     /// Say what is inside a block file, and print its moves.
     Inspect(cmd::inspect::Args),
+    /// Run spec tests in blockchain form.
+    Fixtures(cmd::fixtures::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Import(args) => cmd::import::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Fixtures(args) => cmd::fixtures::run(&args),
     };
     match done {
         Ok(code) => code.into(),

@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod double_use;
+pub mod fixture;
 pub mod import;
 pub mod keccak;
 pub mod reason;
@@ -14,6 +15,9 @@ pub mod validate;
 
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
+
+#[doc = include_str!("../FIXTURES.md")]
+pub mod spec_tests {}
 
 /// Version of the EVM that executes; the tests hold it against the lock file.
 pub const REVM_VERSION: &str = "43.0.3";

@@ -9,7 +9,7 @@ mod builtin;
 mod config;
 mod networks;
 
-pub use networks::BlobSchedule;
+pub use networks::{BlobSchedule, Blobs};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};

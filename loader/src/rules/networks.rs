@@ -43,8 +43,11 @@ const FORKS: [(&str, &str, By); 23] = [
     ("BPO5", "", By::Time),
 ];
 
-/// Blob parameters of the forks that have some: target, maximum, base fee update fraction (EIP-7840, EIP-7892).
-const BLOBS: [(&str, Option<(u64, u64, u64)>); 8] = [
+/// Blob parameters of a fork: target, maximum, base fee update fraction (EIP-7840, EIP-7892).
+pub type Blobs = (u64, u64, u64);
+
+/// Those of the forks that have some.
+const BLOBS: [(&str, Option<Blobs>); 8] = [
     ("Cancun", Some((3, 6, 3_338_477))),
     ("Prague", Some((6, 9, 5_007_716))),
     ("Osaka", Some((6, 9, 5_007_716))),
@@ -55,8 +58,8 @@ const BLOBS: [(&str, Option<(u64, u64, u64)>); 8] = [
     ("BPO5", None),
 ];
 
-/// Target, maximum and base fee update fraction of a fork's blobs, by the fork's name.
-pub type BlobSchedule = BTreeMap<String, (u64, u64, u64)>;
+/// Blob parameters by the fork's name.
+pub type BlobSchedule = BTreeMap<String, Blobs>;
 
 fn place(name: &str) -> Option<usize> {
     FORKS.iter().position(|(fork, alias, _)| !name.is_empty() && (*fork == name || *alias == name))
