@@ -1,0 +1,265 @@
+//! Small valid inputs for each target, to be changed.
+
+use super::targets::{SNAPSHOT_FILES, entry, list, pack, small_genesis};
+use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxEnvelope, TxLegacy};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_eips::eip7702::Authorization;
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use manaflow_engine::import::import;
+use manaflow_loader::file::Writer;
+use manaflow_loader::rules::ChainRules;
+use manaflow_loader::source::{Options, recognise};
+use serde_json::{Value, json};
+
+const KEY: [u8; 32] = [0x46; 32];
+
+fn sign(hash: B256) -> Signature {
+    let key = k256::ecdsa::SigningKey::from_slice(&KEY).expect("a key");
+    Signature::from(key.sign_prehash_recoverable(hash.as_slice()).expect("it signs"))
+}
+
+fn sender() -> Address {
+    let key = k256::ecdsa::SigningKey::from_slice(&KEY).expect("a key");
+    Address::from_public_key(key.verifying_key())
+}
+
+fn signed<T: SignableTransaction<Signature>>(tx: T) -> Vec<u8>
+where
+    TxEnvelope: From<alloy_consensus::Signed<T>>,
+{
+    let signature = sign(tx.signature_hash());
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718()
+}
+
+/// One of each type.
+fn transactions() -> Vec<Vec<u8>> {
+    let to = Address::repeat_byte(0xaa);
+    let access_list =
+        AccessList(vec![AccessListItem { address: to, storage_keys: vec![B256::ZERO, B256::with_last_byte(1)] }]);
+    let (gas_limit, price) = (100_000, 2_000_000_000);
+    let authorization = Authorization { chain_id: U256::from(9), address: to, nonce: 0 };
+    let tuple = authorization.clone().into_signed(sign(authorization.signature_hash()));
+    vec![
+        signed(TxLegacy {
+            chain_id: Some(9),
+            gas_price: price,
+            gas_limit,
+            to: to.into(),
+            value: U256::ONE,
+            ..Default::default()
+        }),
+        // Stores a word, calls itself not.
+        signed(TxLegacy {
+            chain_id: None,
+            nonce: 1,
+            gas_price: price,
+            gas_limit,
+            to: TxKind::Create,
+            value: U256::ZERO,
+            input: Bytes::from_static(&[0x60, 1, 0x60, 0, 0x55, 0x60, 1, 0x60, 0, 0xa0]),
+        }),
+        signed(TxEip2930 {
+            chain_id: 9,
+            nonce: 2,
+            gas_price: price,
+            gas_limit,
+            to: to.into(),
+            access_list: access_list.clone(),
+            ..Default::default()
+        }),
+        signed(TxEip1559 {
+            chain_id: 9,
+            nonce: 3,
+            gas_limit,
+            max_fee_per_gas: price,
+            max_priority_fee_per_gas: 1,
+            to: to.into(),
+            access_list: access_list.clone(),
+            ..Default::default()
+        }),
+        signed(TxEip4844 {
+            chain_id: 9,
+            nonce: 4,
+            gas_limit,
+            max_fee_per_gas: price,
+            max_fee_per_blob_gas: 1,
+            to,
+            blob_versioned_hashes: vec![B256::with_last_byte(1)],
+            ..Default::default()
+        }),
+        signed(TxEip7702 {
+            chain_id: 9,
+            nonce: 5,
+            gas_limit,
+            max_fee_per_gas: price,
+            to,
+            authorization_list: vec![tuple],
+            access_list,
+            ..Default::default()
+        }),
+    ]
+}
+
+/// A genesis under which transactions of all types may be.
+pub fn genesis_json() -> Value {
+    json!({
+        "config": {
+            "chainId": 9, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
+            "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
+            "terminalTotalDifficulty": 0, "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0,
+        },
+        "gasLimit": "0x1c9c380", "difficulty": "0x0", "extraData": "0x01", "timestamp": "0x5",
+        "alloc": {
+            sender().to_string(): {"balance": "0xffffffffffffffffff"},
+            Address::repeat_byte(0xaa).to_string(): {"balance": "0", "nonce": "0x1", "code": "0x60015460010160015500", "storage": {"0x01": "0x05"}},
+        },
+    })
+}
+
+fn header(number: u64, parent_hash: B256) -> Header {
+    Header {
+        number,
+        parent_hash,
+        gas_limit: 30_000_000,
+        timestamp: 5 + number,
+        base_fee_per_gas: Some(1_000_000_000),
+        withdrawals_root: Some(B256::ZERO),
+        blob_gas_used: Some(0),
+        excess_blob_gas: Some(0),
+        parent_beacon_block_root: Some(B256::ZERO),
+        requests_hash: Some(B256::ZERO),
+        ..Header::default()
+    }
+}
+
+fn block(header: &Header) -> Vec<u8> {
+    let transactions: Vec<Vec<u8>> =
+        transactions().into_iter().map(|tx| if tx[0] < 0x80 { alloy_rlp::encode(&tx[..]) } else { tx }).collect();
+    let transactions = list(&transactions.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let withdrawal = Withdrawal { index: 1, validator_index: 2, address: Address::repeat_byte(3), amount: 4 };
+    let ommers = list(&[&alloy_rlp::encode(Header { number: header.number - 1, ..Header::default() })]);
+    list(&[&alloy_rlp::encode(header), &transactions, &ommers, &alloy_rlp::encode(vec![withdrawal])])
+}
+
+/// The block after the small genesis.
+pub fn first_block() -> Vec<u8> {
+    block(&header(1, small_genesis().hash))
+}
+
+fn second_block() -> Vec<u8> {
+    block(&header(2, header(1, small_genesis().hash).hash_slow()))
+}
+
+/// An old block: no field that came later, one transaction, no withdrawals.
+fn old_block(number: u64, parent_hash: B256) -> Vec<u8> {
+    let header = Header { number, parent_hash, difficulty: U256::from(17), gas_limit: 5000, ..Header::default() };
+    list(&[&alloy_rlp::encode(&header), &list(&[&transactions()[0]]), &[0xc0]])
+}
+
+/// Kind and data of the entries of two blocks.
+fn era1_entries() -> Vec<(u16, Vec<u8>)> {
+    let parent = small_genesis().hash;
+    let receipt = list(&[&list(&[&alloy_rlp::encode(B256::repeat_byte(7)), &[1], &[0x80], &[0xc0]])]);
+    let mut entries = Vec::new();
+    for number in 1..3 {
+        let header = Header { number, parent_hash: parent, difficulty: U256::from(17), ..Header::default() };
+        entries.push((0x03, alloy_rlp::encode(&header)));
+        entries.push((0x04, list(&[&list(&[&transactions()[0]]), &[0xc0]])));
+        entries.push((0x05, receipt.clone()));
+        entries.push((0x06, U256::from(number * 17).to_le_bytes::<32>().to_vec()));
+    }
+    entries.push((0x07, vec![9; 32]));
+    entries
+}
+
+fn era1_file() -> Vec<u8> {
+    let mut file = entry(0x3265, &[]);
+    let mut starts = Vec::new();
+    for (kind, data) in era1_entries() {
+        if kind == 0x03 {
+            starts.push(file.len() as i64);
+        }
+        file.extend(if kind < 0x06 { entry(kind, &pack(&data)) } else { entry(kind, &data) });
+    }
+    let index_start = file.len() as i64;
+    let mut index = 1_u64.to_le_bytes().to_vec();
+    starts.iter().for_each(|start| index.extend((start - index_start).to_le_bytes()));
+    index.extend((starts.len() as u64).to_le_bytes());
+    file.extend(entry(0x3266, &index));
+    file
+}
+
+fn snapshot_parts() -> Vec<String> {
+    let parent = header(2, B256::ZERO);
+    let header = header(3, parent.hash_slow());
+    let mut block = serde_json::to_value(&header).expect("it serializes");
+    block["hash"] = json!(header.hash_slow());
+    block["totalDifficulty"] = json!("0x11");
+    block["uncles"] = json!([]);
+    block["withdrawals"] =
+        json!([{"index": "0x1", "validatorIndex": "0x2", "address": Address::ZERO, "amount": "0x3"}]);
+    block["transactions"] = json!([{
+        "type": "0x2", "nonce": "0x0", "gas": "0x5208", "to": Address::ZERO, "value": "0x1", "input": "0x", "chainId": "0x9",
+        "maxFeePerGas": "0x77359400", "maxPriorityFeePerGas": "0x1", "accessList": [], "yParity": "0x1", "r": "0x5", "s": "0x6",
+    }, {"nonce": "0x1", "gasPrice": "0x1", "gas": "0x5208", "to": null, "value": "0x0", "input": "0x00", "v": "0x1b", "r": "0x7", "s": "0x8"}]);
+    let code = Bytes::from_static(&[0x60]);
+    let contract = Address::repeat_byte(0xab);
+    vec![
+        block.to_string(),
+        json!({
+            Address::repeat_byte(0xaa).to_string(): {"balance": "0x1", "nonce": 2, "storage": {"0x0": "0x0", "0x1f": "0x2"}},
+            contract.to_string(): {"balance": "0x0", "nonce": "0x0", "code_hash": keccak256(&code)},
+        })
+        .to_string(),
+        json!({"hash": keccak256(&code), "code": code}).to_string(),
+        json!({"1": B256::ZERO, "2": parent.hash_slow()}).to_string(),
+        json!([Address::repeat_byte(0xac)]).to_string(),
+        serde_json::to_string(&parent).expect("it serializes"),
+        json!([contract]).to_string(),
+    ]
+}
+
+fn snapshot() -> Vec<u8> {
+    let parts = snapshot_parts();
+    assert_eq!(parts.len(), SNAPSHOT_FILES.len());
+    parts.join("\0").into_bytes()
+}
+
+/// What `import` makes of the small chain.
+fn imported() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("genesis.json"), genesis_json().to_string()).expect("written");
+    std::fs::write(path("chain.rlp"), [first_block(), second_block()].concat()).expect("written");
+    let found = recognise(&[path("chain.rlp")], &Options::default()).expect("it is well-formed");
+    let mut writer = Writer::create(path("x.mana"), &found.rules, "corpus").expect("created");
+    import(&found, &mut writer, &mut |_| {}).expect("imported");
+    writer.finish().expect("written");
+    std::fs::read(path("x.mana")).expect("there")
+}
+
+/// Inputs of a target that it takes.
+pub fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let mainnet = ChainRules::named("mainnet").expect("it is built in");
+    match target {
+        "block_file" | "sealed_block_file" => vec![imported()],
+        "block" => vec![first_block(), old_block(1, B256::ZERO)],
+        "rlp_chain" => {
+            vec![[first_block(), second_block()].concat(), second_block(), old_block(1, small_genesis().hash)]
+        }
+        "era1" => vec![era1_file()],
+        "unpacked_era1" => {
+            let entry = |(kind, data): (u16, Vec<u8>)| {
+                [&kind.to_le_bytes()[..], &(data.len() as u16).to_le_bytes(), &data].concat()
+            };
+            vec![era1_entries().into_iter().flat_map(entry).collect()]
+        }
+        "snapshot" => vec![snapshot()],
+        "genesis" => vec![genesis_json().to_string().into_bytes()],
+        "rules" => vec![mainnet.to_bytes(), small_genesis().rules.to_bytes()],
+        "transaction" => transactions(),
+        other => panic!("no inputs for {other}"),
+    }
+}
