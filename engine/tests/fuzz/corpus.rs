@@ -227,6 +227,41 @@ fn snapshot() -> Vec<u8> {
     parts.join("\0").into_bytes()
 }
 
+/// A case of the small chain as a spec test has it.
+fn fixtures() -> Vec<u8> {
+    let genesis = small_genesis();
+    let h = &genesis.header;
+    let byte = |n: u64| format!("{n:#04x}");
+    let accounts = json!({Address::repeat_byte(0xaa).to_string(): {
+        "nonce": "0x01", "balance": "0x00", "code": "0x6001", "storage": {"0x00": "0x01", "0x0f": "0x05"},
+    }});
+    let rlp = list(&[&genesis.header_rlp, &[0xc0], &[0xc0], &[0xc0]]);
+    json!({
+        "tests/a.py::test_a[fork_Prague]": {
+            "network": "Prague", "lastblockhash": genesis.hash, "genesisRLP": Bytes::from(rlp), "sealEngine": "NoProof",
+            "config": {"chainid": "0x09", "blobSchedule": {"Cancun": {
+                "target": "0x03", "max": "0x06", "baseFeeUpdateFraction": "0x32f0ed",
+            }}},
+            "genesisBlockHeader": {
+                "hash": genesis.hash, "parentHash": h.parent_hash, "uncleHash": h.ommers_hash, "coinbase": h.beneficiary,
+                "stateRoot": h.state_root, "transactionsTrie": h.transactions_root, "receiptTrie": h.receipts_root,
+                "bloom": h.logs_bloom, "difficulty": "0x00", "number": "0x00", "gasLimit": format!("{:#x}", h.gas_limit),
+                "gasUsed": "0x00", "timestamp": byte(h.timestamp), "extraData": h.extra_data, "mixHash": h.mix_hash,
+                "nonce": h.nonce, "baseFeePerGas": "0x3b9aca00", "withdrawalsRoot": h.withdrawals_root,
+                "blobGasUsed": "0x00", "excessBlobGas": "0x00", "parentBeaconBlockRoot": h.parent_beacon_block_root,
+                "requestsHash": h.requests_hash,
+            },
+            "pre": accounts, "postState": accounts,
+            "blocks": [
+                {"rlp": Bytes::from(first_block()), "blockHeader": {}},
+                {"rlp": "0xc0", "expectException": "BlockException.RLP_STRUCTURES_ENCODING"},
+            ],
+        },
+    })
+    .to_string()
+    .into_bytes()
+}
+
 /// What `import` makes of the small chain.
 fn imported() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -258,6 +293,7 @@ pub fn inputs(target: &str) -> Vec<Vec<u8>> {
         }
         "snapshot" => vec![snapshot()],
         "genesis" => vec![genesis_json().to_string().into_bytes()],
+        "fixtures" => vec![fixtures()],
         "rules" => vec![mainnet.to_bytes(), small_genesis().rules.to_bytes()],
         "transaction" => transactions(),
         other => panic!("no inputs for {other}"),

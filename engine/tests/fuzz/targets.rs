@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("block_file", block_file),
     ("sealed_block_file", sealed_block_file),
     ("block", block),
@@ -29,6 +29,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("unpacked_era1", unpacked_era1),
     ("snapshot", snapshot),
     ("genesis", genesis),
+    ("fixtures", fixtures),
     ("rules", rules),
     ("transaction", transaction),
 ];
@@ -280,6 +281,19 @@ pub fn genesis(bytes: &[u8]) {
         }
         Err(e) => assert!(e.is_input(), "{e}"),
     });
+}
+
+/// Any bytes as a file of spec tests; block 0 of a case is what it says.
+pub fn fixtures(bytes: &[u8]) {
+    let Ok(cases) = source::fixture::decode(bytes) else { return };
+    assert!(!cases.is_empty());
+    for case in cases {
+        let genesis = SourceBlock::from_rlp(&case.genesis_rlp).expect("it was taken");
+        if let Ok(stated) = &case.genesis {
+            assert_eq!((genesis.hash, stated.rules.genesis), (stated.hash, Some(stated.hash)));
+        }
+        case.blocks.iter().for_each(|taken| block(&taken.rlp));
+    }
 }
 
 /// Any bytes as rules; they have one form.
