@@ -1,7 +1,11 @@
 //! Where the test data is. A test that needs data which is not there says so and is counted, rather than failing or
-//! passing unseen.
+//! passing unseen. With the feature `lies`: the lie-maker, which takes valid block files and knows what must follow from each
+//! lie about them.
 
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "lies")]
+pub mod lies;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

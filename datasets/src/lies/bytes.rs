@@ -1,0 +1,433 @@
+//! Lies on the bytes of sections, for what the writer would refuse; checksums are sealed again.
+
+use super::tell::{End, Tally};
+use super::{Draw, Foretold};
+use crate::lies::sample::{Answer, ORDERS, judge_file};
+use manaflow_loader::file::layout::{HEADER_BYTES, Header, Layout, PAGE_BYTES, SECTION_COUNT, SECTIONS, Section, seal};
+use rayon::prelude::*;
+use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Offset of the page table's checksum in the header.
+const TABLE_CHECKSUM_AT: usize = 1096;
+
+/// A file taken apart into sections.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Text of the versions that wrote it.
+    pub versions: String,
+    /// Bytes of each section.
+    pub sections: Vec<Vec<u8>>,
+}
+
+impl Parts {
+    /// Takes a valid file apart.
+    ///
+    /// # Panics
+    /// If it is not valid.
+    pub fn of(bytes: &[u8]) -> Self {
+        let header = Header::parse(&bytes[..HEADER_BYTES], bytes.len() as u64).expect("a valid file");
+        let section = |range: &std::ops::Range<u64>| bytes[range.start as usize..range.end as usize].to_vec();
+        Self { versions: header.versions, sections: header.layout.sections.iter().map(section).collect() }
+    }
+
+    /// The file, sealed.
+    ///
+    /// # Panics
+    /// If the sections are beyond all bounds.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let lengths: [u64; SECTION_COUNT] = std::array::from_fn(|i| self.sections[i].len() as u64);
+        let layout = Layout::new(&lengths).expect("fits");
+        let mut bytes = vec![0; layout.data.end as usize];
+        for (range, section) in layout.sections.iter().zip(&self.sections) {
+            bytes[range.start as usize..range.end as usize].copy_from_slice(section);
+        }
+        let table = page_table(&bytes[layout.data.start as usize..]);
+        bytes[layout.page_table.start as usize..layout.page_table.end as usize].copy_from_slice(&table);
+        let versions = self.versions.clone();
+        let header = Header { versions, layout, page_table_checksum: xxh3_64(&table) };
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        bytes
+    }
+
+    /// A section.
+    pub fn section(&mut self, section: Section) -> &mut Vec<u8> {
+        &mut self.sections[section as usize]
+    }
+
+    /// Number of rows of a section.
+    pub fn rows(&self, section: Section) -> usize {
+        self.sections[section as usize].len() / stride(section)
+    }
+
+    /// Bytes of a row.
+    pub fn row(&mut self, section: Section, row: usize) -> &mut [u8] {
+        let stride = stride(section);
+        &mut self.section(section)[row * stride..(row + 1) * stride]
+    }
+}
+
+fn stride(section: Section) -> usize {
+    SECTIONS[section as usize].2 as usize
+}
+
+fn page_table(data: &[u8]) -> Vec<u8> {
+    data.chunks(PAGE_BYTES).flat_map(|page| xxh3_64(page).to_le_bytes()).collect()
+}
+
+/// Seals the checksums of a file again whose lengths are those of `honest`, whatever else has become of it.
+///
+/// # Panics
+/// If `honest` is not a valid file, or of another length.
+pub fn reseal(honest: &[u8], bytes: &mut [u8]) {
+    let layout = Header::parse(&honest[..HEADER_BYTES], honest.len() as u64).expect("a valid file").layout;
+    let table = page_table(&bytes[layout.data.start as usize..]);
+    bytes[layout.page_table.start as usize..layout.page_table.end as usize].copy_from_slice(&table);
+    bytes[TABLE_CHECKSUM_AT..TABLE_CHECKSUM_AT + 8].copy_from_slice(&xxh3_64(&table).to_le_bytes());
+    let mut header: [u8; HEADER_BYTES] = std::array::from_fn(|i| bytes[i]);
+    seal(&mut header);
+    bytes[..HEADER_BYTES].copy_from_slice(&header);
+}
+
+/// What a change does to a file's sections; false if the file has nothing to change.
+type Change = Box<dyn Fn(&mut Parts) -> bool + Send + Sync>;
+
+/// A lie on bytes.
+pub struct ByteLie {
+    kind: &'static str,
+    change: Change,
+    foretold: Foretold,
+}
+
+/// Tables that ascend strictly, and the names that errors give them.
+const ASCENDING: [(Section, &str, &str); 8] = [
+    (Section::Addresses, "table entry doubled: addresses", "addresses"),
+    (Section::Slots, "table entry doubled: slots", "slots"),
+    (Section::Spaces, "table entry doubled: spaces", "spaces"),
+    (Section::AccountCells, "table entry doubled: account-cells", "account-cells"),
+    (Section::StorageCells, "table entry doubled: storage-cells", "storage-cells"),
+    (Section::HashCells, "table entry doubled: hash-cells", "hash-cells"),
+    (Section::Foreign, "table entry doubled: foreign", "foreign"),
+    (Section::CodeHashes, "table entry doubled: code-hashes", "code-hashes"),
+];
+
+/// Numbers of four bytes that point into a table: with 2^32 - 2 in them they point beyond it.
+const NUMBERS: [(Section, &str, &str); 6] = [
+    (Section::MoveCells, "number beyond its table: move-cells", "move-cells"),
+    (Section::MoveIntx, "number beyond its table: move-intx", "move-intx"),
+    (Section::MovePrev, "number beyond its table: move-prev", "move-prev"),
+    (Section::MoveNext, "number beyond its table: move-next", "move-next"),
+    (Section::RowSenders, "number beyond its table: row-senders", "row-senders"),
+    (Section::Authorities, "number beyond its table: authorities", "authorities"),
+];
+
+/// Reserved sections and their names.
+const RESERVED: [(Section, &str); 3] = [
+    (Section::SignerKeys, "reserved section in use: signer-keys"),
+    (Section::SignatureR, "reserved section in use: signature-r"),
+    (Section::EcrecoverClaims, "reserved section in use: ecrecover-claims"),
+];
+
+/// Lies on the bytes of any file, at places drawn.
+pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
+    let mut lies = Vec::new();
+    let mut add = |kind, foretold, change: Change| lies.push(ByteLie { kind, change, foretold });
+    for (section, kind, name) in ASCENDING {
+        let at = draw.next() as usize;
+        add(
+            kind,
+            Foretold::Malformed(name),
+            Box::new(move |parts| {
+                let rows = parts.rows(section);
+                // Virgin and assumed begin the table of versions and are refused by name.
+                let Some(free) = rows.checked_sub(1).filter(|&free| free > 0) else { return false };
+                let before = parts.row(section, at % free).to_vec();
+                parts.row(section, at % free + 1).copy_from_slice(&before);
+                true
+            }),
+        );
+    }
+    for (section, kind, name) in NUMBERS {
+        let at = draw.next() as usize;
+        add(
+            kind,
+            Foretold::Malformed(name),
+            Box::new(move |parts| {
+                let rows = parts.rows(section);
+                if rows == 0 {
+                    return false;
+                }
+                parts.row(section, at % rows).copy_from_slice(&(u32::MAX - 1).to_le_bytes());
+                true
+            }),
+        );
+    }
+    for (section, kind) in RESERVED {
+        add(
+            kind,
+            Foretold::Malformed("reserved, but not empty"),
+            Box::new(move |parts| {
+                parts.section(section).resize(stride(section), 0);
+                true
+            }),
+        );
+    }
+    for bit in 1..8 {
+        let at = draw.next() as usize;
+        add(
+            "reserved bit of a move's flags",
+            Foretold::Malformed("move-flags"),
+            Box::new(move |parts| {
+                let rows = parts.rows(Section::MoveFlags);
+                parts.row(Section::MoveFlags, at % rows)[0] |= 1 << bit;
+                true
+            }),
+        );
+    }
+    one_by_one(draw, &mut add);
+    lies
+}
+
+fn one_by_one(draw: &mut Draw, add: &mut impl FnMut(&'static str, Foretold, Change)) {
+    let at = draw.next() as usize;
+    add(
+        "a read with a number for its after",
+        Foretold::Malformed("a read has a next"),
+        Box::new(move |parts| {
+            let rows = parts.rows(Section::MoveFlags);
+            let read =
+                (0..rows).map(|i| (at + i) % rows).find(|&i| parts.sections[Section::MoveFlags as usize][i] == 0);
+            let Some(row) = read.filter(|_| parts.rows(Section::ValueLengths) > 1) else { return false };
+            parts.row(Section::MoveNext, row)[0] = 1;
+            true
+        }),
+    );
+    add(
+        "a mask column of zeros for some moves only",
+        Foretold::Malformed("move-mask"),
+        Box::new(|parts| {
+            parts.section(Section::MoveMask).resize(4, 0);
+            parts.rows(Section::MoveCells) > 1
+        }),
+    );
+    add(
+        "unknown status",
+        Foretold::Malformed("row-status"),
+        Box::new(move |parts| {
+            let rows = parts.rows(Section::RowStatus);
+            parts.row(Section::RowStatus, at % rows)[0] = 9;
+            true
+        }),
+    );
+    add(
+        "gas without outcome",
+        Foretold::Malformed("gas used without outcome"),
+        Box::new(|parts| {
+            parts.row(Section::RowGas, 0)[0] = 1;
+            true
+        }),
+    );
+    add(
+        "a value of 50 bytes",
+        Foretold::Malformed("value-"),
+        Box::new(move |parts| {
+            let rows = parts.rows(Section::ValueLengths);
+            parts.row(Section::ValueLengths, at % rows)[0] = 50;
+            true
+        }),
+    );
+    add(
+        "an anchor that is not the sum",
+        Foretold::Malformed("value-anchors"),
+        Box::new(move |parts| {
+            let rows = parts.rows(Section::ValueAnchors);
+            parts.row(Section::ValueAnchors, at % rows)[0] ^= 1;
+            true
+        }),
+    );
+    add(
+        "virgin not first",
+        Foretold::Malformed("does not begin with virgin and assumed"),
+        Box::new(|parts| {
+            parts.row(Section::Foreign, 0)[8] = 1;
+            true
+        }),
+    );
+    add(
+        "an unknown kind of version",
+        Foretold::Malformed("foreign"),
+        Box::new(|parts| {
+            let row = [7u64.to_le_bytes(), 0u64.to_le_bytes()].concat();
+            parts.section(Section::Foreign).extend(row);
+            true
+        }),
+    );
+    add(
+        "rules not in canonical form",
+        Foretold::Malformed("rules"),
+        Box::new(|parts| {
+            parts.section(Section::Rules).insert(1, b' ');
+            true
+        }),
+    );
+    add(
+        "rules with an unknown field",
+        Foretold::Malformed("rules"),
+        Box::new(|parts| {
+            let end = parts.section(Section::Rules).len() - 1;
+            parts.section(Section::Rules).splice(end..end, *b",\"more\":1");
+            true
+        }),
+    );
+    add(
+        "reserved bytes of a block's row",
+        Foretold::Malformed("blocks"),
+        Box::new(|parts| {
+            parts.row(Section::Blocks, 0)[63] = 1;
+            true
+        }),
+    );
+    add(
+        "an unknown kind of block",
+        Foretold::Malformed("blocks"),
+        Box::new(|parts| {
+            parts.row(Section::Blocks, 0)[52] |= 4;
+            true
+        }),
+    );
+    add(
+        "reserved bytes of a segment's row",
+        Foretold::Malformed("segments"),
+        Box::new(|parts| {
+            parts.row(Section::Segments, 0)[79] = 1;
+            true
+        }),
+    );
+    add(
+        "code bytes that are nobody's",
+        Foretold::Malformed("code-ends"),
+        Box::new(|parts| {
+            parts.section(Section::CodeBytes).push(0);
+            true
+        }),
+    );
+    add(
+        "value bytes that are nobody's",
+        Foretold::Malformed("value-lengths"),
+        Box::new(|parts| {
+            parts.section(Section::ValueBytes).push(0);
+            true
+        }),
+    );
+    add(
+        "a move that is nobody's",
+        Foretold::Malformed("blocks"),
+        Box::new(|parts| {
+            for section in [Section::MoveCells, Section::MoveIntx, Section::MovePrev, Section::MoveNext] {
+                parts.section(section).extend([0; 4]);
+            }
+            parts.section(Section::MoveFlags).push(0);
+            true
+        }),
+    );
+    // Of nothing it claims, the text is only who wrote the file: the one hint of this version.
+    add(
+        "hint: versions text",
+        Foretold::Nothing,
+        Box::new(|parts| {
+            parts.versions = "anybody".into();
+            true
+        }),
+    );
+}
+
+/// Tells lies about the bytes of a valid file.
+///
+/// # Panics
+/// If the file is not valid, or the machine fails.
+pub fn tell_all(honest: &[u8], lies: &[ByteLie]) -> Tally {
+    let folder = tempfile::tempdir().expect("a folder");
+    let judge = |name: String, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let answer = judge_file(&path, &ORDERS);
+        std::fs::remove_file(path).expect("removed");
+        answer
+    };
+    let parts = Parts::of(honest);
+    assert!(parts.to_bytes() == honest, "a file taken apart and put together is the same");
+    let Answer::Judged(truth) = judge("honest.mana".into(), honest) else { panic!("the honest file is refused") };
+    let ends: Vec<_> = lies
+        .par_iter()
+        .enumerate()
+        .filter_map(|(i, lie)| {
+            let mut changed = parts.clone();
+            if !(lie.change)(&mut changed) {
+                return None;
+            }
+            let end = match (judge(format!("{i}.mana"), &changed.to_bytes()), &lie.foretold) {
+                (Answer::Refused(why), Foretold::Malformed(expected)) if why.contains(expected) => Ok(End::Refused),
+                (Answer::Judged(judged), Foretold::Nothing) => {
+                    let mut report = judged.report.clone();
+                    report.run = truth.report.run.clone();
+                    if report == truth.report { Ok(End::Nothing) } else { Err("a hint changes the report".into()) }
+                }
+                (Answer::Judged(judged), _) => Err(format!("{:?}", judged.report.verdict)),
+                (Answer::Refused(why), _) => Err(why),
+            };
+            Some((lie.kind, end.map_err(|why| format!("{}: {:?}, got {why}", lie.kind, lie.foretold))))
+        })
+        .collect();
+    let mut tally = Tally::default();
+    ends.into_iter().for_each(|(kind, end)| tally.count(kind, end));
+    tally
+}
+
+/// What came of a file with one bit flipped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flipped {
+    /// Sealing undoes the flip: a checksum itself.
+    Undone,
+    /// No verdict.
+    Refused,
+    /// `invalid`.
+    Invalid,
+    /// Valid, with another digest, requirements, tip hash or rules digest.
+    AnotherClaim,
+    /// The text of versions, a named hint.
+    Hint,
+    /// Valid with the same claim: a survivor.
+    Survived,
+}
+
+/// Judges a file with one bit flipped, as it is or sealed again, in forward order.
+pub fn flip(honest: &[u8], truth: &Answer, bit: usize, sealed: bool, path: &Path) -> Flipped {
+    let mut bytes = honest.to_vec();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    if sealed {
+        reseal(honest, &mut bytes);
+        if bytes == honest {
+            return Flipped::Undone;
+        }
+    }
+    std::fs::write(path, &bytes).expect("written");
+    let answer = judge_file(path, &ORDERS[..1]);
+    let (Answer::Judged(judged), Answer::Judged(truth)) = (answer, truth) else { return Flipped::Refused };
+    let (report, honest) = (&judged.report, &truth.report);
+    if report.invalid_total > 0 {
+        return Flipped::Invalid;
+    }
+    let is_same = report.final_state == honest.final_state
+        && report.blocks == honest.blocks
+        && report.chain.rules_digest == honest.chain.rules_digest
+        && report.requirements_digest == honest.requirements_digest;
+    // The lists behind the digest say the same: what `--requirements` writes comes from them.
+    let is_required_alike = (&judged.requirements, &judged.assumed, &judged.windows)
+        == (&truth.requirements, &truth.assumed, &truth.windows);
+    assert_eq!(is_required_alike, report.requirements_digest == honest.requirements_digest, "bit {bit}");
+    match is_same {
+        false => Flipped::AnotherClaim,
+        true if (28..160).contains(&(bit / 8)) => Flipped::Hint,
+        true => Flipped::Survived,
+    }
+}

@@ -1,0 +1,248 @@
+//! A block file taken apart, to be changed, put together again by the real writer, and judged in every order.
+
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bytes, keccak256};
+use manaflow_engine::REVM_VERSION;
+use manaflow_engine::double_use::{Assumption, Demand};
+use manaflow_engine::import::import;
+use manaflow_engine::report::Report;
+use manaflow_engine::validate::{Checks, Options, Order, Progress, WindowRequirement, validate};
+use manaflow_loader::file::{BlockFile, Writer};
+use manaflow_loader::model::{BlockRecord, EarlierHeader, Location, Ommers, SegmentStart, Value};
+use manaflow_loader::rules::ChainRules;
+use manaflow_loader::source::{self, recognise};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// Every procedure of double use, and blocks from both ends and from the middle.
+pub const ORDERS: [Order; 3] = [Order::Forward, Order::Reverse, Order::Shuffled(5)];
+
+/// A segment, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentRecord {
+    /// What is said of it before its blocks.
+    pub start: SegmentStart,
+    /// Its blocks.
+    pub blocks: Vec<BlockRecord>,
+}
+
+/// A block file, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// Rules of the chain.
+    pub rules: ChainRules,
+    /// Segments.
+    pub segments: Vec<SegmentRecord>,
+    /// Code by the hash it is filed under.
+    pub codes: BTreeMap<B256, Bytes>,
+}
+
+/// What all orders say of a file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judged {
+    /// The report of the first order.
+    pub report: Report,
+    /// Demands left open.
+    pub requirements: Vec<Demand>,
+    /// Cells assumed.
+    pub assumed: Vec<(Assumption, Location)>,
+    /// What is taken for granted of the chain before, besides cells.
+    pub windows: Vec<WindowRequirement>,
+}
+
+/// What comes of a file.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Answer {
+    /// A verdict.
+    Judged(Box<Judged>),
+    /// No verdict: why the writer, the reader or the engine refuses it.
+    Refused(String),
+}
+
+/// A header from its bytes.
+pub fn decode_header(bytes: &[u8]) -> Option<Header> {
+    alloy_rlp::decode_exact(bytes).ok()
+}
+
+/// Judges a file in some orders.
+///
+/// # Panics
+/// If two orders disagree in anything but `run`, or an error blames the machine.
+pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
+    let file = match BlockFile::open(path) {
+        Ok(file) => file,
+        Err(error) => {
+            assert!(error.is_input(), "{error}");
+            return Answer::Refused(error.to_string());
+        }
+    };
+    let mut answers = orders.iter().map(|&order| {
+        let options = Options {
+            order,
+            checks: Checks::ALL,
+            blocks: None,
+            state_root: None,
+            limit: 1 << 20,
+            fail_fast: false,
+            version: String::new(),
+            revm: REVM_VERSION.into(),
+        };
+        match validate(&[&file], &options, &Progress::default()) {
+            Ok(v) => Answer::Judged(Box::new(Judged {
+                report: v.report,
+                requirements: v.requirements,
+                assumed: v.assumed,
+                windows: v.windows,
+            })),
+            Err(error) => {
+                assert!(error.is_input(), "{error}");
+                Answer::Refused(error.to_string())
+            }
+        }
+    });
+    let first = answers.next().expect("an order");
+    for mut other in answers {
+        match (&first, &mut other) {
+            (Answer::Judged(first), Answer::Judged(other)) => other.report.run = first.report.run.clone(),
+            // Which of several reasons is told first, is not the verdict's business.
+            (Answer::Refused(_), Answer::Refused(_)) => continue,
+            _ => {}
+        }
+        assert!(first == other, "orders disagree: {first:?}, {other:?}");
+    }
+    first
+}
+
+impl Sample {
+    /// Imports sources and takes the file apart.
+    pub fn import(paths: &[PathBuf], genesis: Option<&Path>) -> Self {
+        let options = source::Options { genesis: genesis.map(Path::to_path_buf), rules: None };
+        let recognised = recognise(paths, &options).expect("sources");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("imported.mana");
+        let mut writer = Writer::create(&path, &recognised.rules, "test").expect("created");
+        import(&recognised, &mut writer, &mut |_| {}).expect("imported");
+        writer.finish().expect("finished");
+        Self::open(&path)
+    }
+
+    /// Takes a file apart.
+    pub fn open(path: &Path) -> Self {
+        let file = BlockFile::open(path).expect("a valid file");
+        let segments = file.segments().iter().map(|segment| SegmentRecord {
+            start: segment.start.clone(),
+            blocks: segment.blocks.clone().map(|block| file.record(block).expect("a record")).collect(),
+        });
+        let codes = (0..file.code_count() as u32).filter_map(|number| {
+            let (hash, blob) = file.code(number).expect("a code");
+            blob.map(|blob| (hash, Bytes::copy_from_slice(blob)))
+        });
+        Self { rules: file.rules().clone(), segments: segments.collect(), codes: codes.collect() }
+    }
+
+    /// Writes the file.
+    pub fn write(&self, path: &Path) -> manaflow_loader::Result<()> {
+        let mut writer = Writer::create(path, &self.rules, "test")?;
+        for (hash, code) in &self.codes {
+            writer.code(*hash, code)?;
+        }
+        for segment in &self.segments {
+            writer.begin_segment(&segment.start)?;
+            segment.blocks.iter().try_for_each(|block| writer.push(block))?;
+        }
+        writer.finish().map(|_| ())
+    }
+
+    /// Judges the sample in every order.
+    pub fn judge(&self) -> Answer {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lie.mana");
+        if let Err(error) = self.write(&path) {
+            assert!(error.is_input(), "{error}");
+            assert!(std::fs::read_dir(folder.path()).expect("a folder").next().is_none(), "nothing half-written");
+            return Answer::Refused(error.to_string());
+        }
+        judge_file(&path, &ORDERS)
+    }
+
+    /// One of the segments, as a file of its own.
+    pub fn segment(&self, place: usize) -> Self {
+        let mut one = Self { segments: vec![self.segments[place].clone()], ..self.clone() };
+        one.drop_codes();
+        one
+    }
+
+    /// Some blocks of the one segment, as a segment of its own with the headers before it.
+    pub fn cut(&self, blocks: RangeInclusive<u64>) -> Self {
+        let [whole] = self.segments.as_slice() else { panic!("a sample of one segment") };
+        let from = (blocks.start() - whole.start.first) as usize;
+        let to = ((blocks.end() - whole.start.first) as usize).min(whole.blocks.len() - 1);
+        let mut total = whole.start.total_difficulty;
+        for block in &whole.blocks[..from] {
+            let header = decode_header(&block.body.header).expect("a valid header");
+            total = total.map(|total| total + header.difficulty);
+        }
+        let earlier = whole.blocks[from.saturating_sub(7)..from].iter().map(|block| EarlierHeader {
+            header: block.body.header.clone(),
+            ommers: match &block.body.ommers {
+                Ommers::Headers(list) => Some(list.clone()),
+                Ommers::Hashes(_) => None,
+            },
+        });
+        let start = match from {
+            0 => whole.start.clone(),
+            _ => SegmentStart {
+                first: *blocks.start(),
+                origin: whole.start.origin,
+                total_difficulty: total,
+                earlier: earlier.collect(),
+            },
+        };
+        let segments = vec![SegmentRecord { start, blocks: whole.blocks[from..=to].to_vec() }];
+        let mut cut = Self { rules: self.rules.clone(), segments, codes: self.codes.clone() };
+        cut.drop_codes();
+        cut
+    }
+
+    /// Keeps the codes that moves name.
+    fn drop_codes(&mut self) {
+        let rows = self.segments.iter().flat_map(|s| &s.blocks).flat_map(|b| &b.transactions);
+        let named: BTreeSet<B256> = rows
+            .flat_map(|t| &t.moves)
+            .flat_map(|m| [m.prev, m.next])
+            .filter_map(|value| match value {
+                Value::Account(account) => Some(account.code_hash),
+                Value::Word(_) => None,
+            })
+            .collect();
+        self.codes.retain(|hash, _| named.contains(hash));
+    }
+
+    /// Changes a header; hash write and child stay as they were.
+    pub fn change_header(&mut self, segment: usize, block: usize, change: impl FnOnce(&mut Header)) {
+        let body = &mut self.segments[segment].blocks[block].body;
+        let mut header = decode_header(&body.header).expect("a valid header");
+        change(&mut header);
+        body.header = alloy_rlp::encode(&header).into();
+    }
+
+    /// Makes a block's hash write that of its header.
+    pub fn own_hash(&mut self, segment: usize, block: usize) {
+        let record = &mut self.segments[segment].blocks[block];
+        let hash = keccak256(&record.body.header);
+        let closing = record.transactions.last_mut().expect("a closing");
+        closing.moves.last_mut().expect("the hash write").next = Value::Word(hash.into());
+    }
+
+    /// Makes hash writes and parent hashes agree again from a block on.
+    pub fn relink(&mut self, segment: usize, from: usize) {
+        for block in from..self.segments[segment].blocks.len() {
+            if block > from {
+                let parent_hash = keccak256(&self.segments[segment].blocks[block - 1].body.header);
+                self.change_header(segment, block, |header| header.parent_hash = parent_hash);
+            }
+            self.own_hash(segment, block);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Tells a lie and holds what comes of it against what was foretold.
+
+use super::books::{self, EXACT};
+use super::ledger::Ledger;
+use super::sample::{Answer, Judged, Sample, decode_header};
+use super::{Foretold, Lie, May, Must, Told};
+use alloy_primitives::{B256, keccak256};
+use manaflow_engine::reason::{Check, Reason};
+use manaflow_engine::report::{ListedFault, Report, UncheckedCounts, Verdict};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A valid sample, and what is said of it.
+pub struct Honest {
+    sample: Sample,
+    judged: Judged,
+    ledger: Ledger,
+}
+
+/// What came of a lie that was foretold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum End {
+    /// Found: the verdict is `invalid`.
+    Invalid,
+    /// No verdict.
+    Refused,
+    /// Another consistent claim, and the report says so.
+    AnotherClaim,
+    /// Less is claimed, and the report counts it as unchecked.
+    Unchecked,
+    /// A hint: nothing changes.
+    Nothing,
+}
+
+/// Lies told: by kind how many of each end.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Kinds.
+    pub kinds: BTreeMap<&'static str, BTreeMap<End, usize>>,
+    /// Lies that ended otherwise than foretold.
+    pub wrong: Vec<String>,
+}
+
+impl Tally {
+    /// Adds another.
+    pub fn add(&mut self, other: Self) {
+        for (kind, ends) in other.kinds {
+            let own = self.kinds.entry(kind).or_default();
+            ends.into_iter().for_each(|(end, n)| *own.entry(end).or_default() += n);
+        }
+        self.wrong.extend(other.wrong);
+    }
+
+    /// One end.
+    pub fn count(&mut self, kind: &'static str, end: Result<End, String>) {
+        match end {
+            Ok(end) => *self.kinds.entry(kind).or_default().entry(end).or_default() += 1,
+            Err(why) => self.wrong.push(why),
+        }
+    }
+
+    /// Lies told.
+    pub fn told(&self) -> usize {
+        self.kinds.values().flat_map(BTreeMap::values).sum::<usize>() + self.wrong.len()
+    }
+
+    /// A table: a line a kind.
+    pub fn table(&self) -> String {
+        let mut lines = Vec::new();
+        for (kind, ends) in &self.kinds {
+            let ends: Vec<String> = ends.iter().map(|(end, n)| format!("{n} {end:?}")).collect();
+            lines.push(format!("{kind:<60} {}", ends.join(", ")));
+        }
+        lines.push(format!("{} lies of {} kinds, {} not as foretold", self.told(), self.kinds.len(), self.wrong.len()));
+        lines.join("\n")
+    }
+}
+
+/// Tells lies about one sample on all workers.
+///
+/// # Panics
+/// If the sample is not valid, or ledger or books find fault with it.
+pub fn tell_all(sample: &Sample, lies: &[Lie]) -> Tally {
+    let honest = Honest::new(sample);
+    let ends: Vec<_> = lies.par_iter().map(|lie| (lie.kind, honest.tell(lie))).collect();
+    let mut tally = Tally::default();
+    ends.into_iter().for_each(|(kind, end)| tally.count(kind, end));
+    tally
+}
+
+impl Honest {
+    /// Judges the sample as it is.
+    ///
+    /// # Panics
+    /// If it is not valid, or ledger or books find fault with it.
+    pub fn new(sample: &Sample) -> Self {
+        let judged = match sample.judge() {
+            Answer::Judged(judged) => *judged,
+            Answer::Refused(why) => panic!("no verdict on the honest sample: {why}"),
+        };
+        assert_eq!(judged.report.verdict, Verdict::Valid, "{:#?}", judged.report.invalid);
+        let ledger = Ledger::of(sample);
+        assert_eq!(ledger.faults, BTreeSet::new(), "of an honest sample");
+        assert_eq!(books::faults(sample), Some(BTreeSet::new()), "of an honest sample");
+        let honest = Self { sample: sample.clone(), judged, ledger };
+        honest.claim(sample, &honest.ledger, &honest.judged.report).expect("of an honest sample");
+        honest
+    }
+
+    /// Tells a lie; an error says what came of it against what was foretold.
+    pub fn tell(&self, lie: &Lie) -> Result<End, String> {
+        let mut changed = self.sample.clone();
+        (lie.change)(&mut changed);
+        let end = if changed == self.sample {
+            Err("the lie changes nothing".into())
+        } else {
+            self.compare(&changed, &changed.judge(), &lie.foretold)
+        };
+        end.map_err(|why| format!("{}, {}: {why}", lie.kind, lie.place))
+    }
+
+    fn compare(&self, changed: &Sample, answer: &Answer, foretold: &Foretold) -> Result<End, String> {
+        match (answer, foretold) {
+            (Answer::Refused(why), Foretold::Malformed(expected)) if why.contains(expected) => Ok(End::Refused),
+            (Answer::Refused(why), Foretold::Told(Told { or_malformed: Some(expected), .. }))
+                if why.contains(expected) =>
+            {
+                Ok(End::Refused)
+            }
+            (Answer::Refused(why), foretold) => Err(format!("foretold {foretold:?}, but no verdict: {why}")),
+            (Answer::Judged(judged), Foretold::Told(told)) => self.judged(changed, &judged.report, told),
+            (Answer::Judged(judged), Foretold::Unchecked) => {
+                let counts = judged.report.unchecked;
+                let is_counted = counts.receipts_roots + counts.ommer_lists > 0;
+                match is_counted && is_same(&judged.report, &self.judged.report) {
+                    true => Ok(End::Unchecked),
+                    false => Err("foretold the same and unchecked, but the report differs or counts nothing".into()),
+                }
+            }
+            (Answer::Judged(judged), Foretold::Nothing) => match is_same(&judged.report, &self.judged.report) {
+                true => Ok(End::Nothing),
+                false => Err("foretold nothing, but the report differs".into()),
+            },
+            (Answer::Judged(judged), Foretold::Malformed(expected)) => {
+                let report = &judged.report;
+                Err(format!(
+                    "foretold an error with {expected:?}, but {:?}: {:?}",
+                    report.verdict,
+                    report.invalid.first()
+                ))
+            }
+        }
+    }
+
+    fn judged(&self, changed: &Sample, report: &Report, told: &Told) -> Result<End, String> {
+        let faults = &report.invalid;
+        if faults.len() as u64 != report.invalid_total {
+            return Err(format!("{} faults listed of {}", faults.len(), report.invalid_total));
+        }
+        if (report.verdict == Verdict::Invalid) == faults.is_empty() {
+            return Err(format!("{:?} with {} faults", report.verdict, faults.len()));
+        }
+        let ledger = Ledger::of(changed);
+        conflicts(&ledger, faults)?;
+        sums(changed, faults)?;
+        for alternatives in &told.must {
+            if !alternatives.iter().any(|must| faults.iter().any(|fault| is_it(must, fault))) {
+                return Err(format!("none of {alternatives:?} among {}", say(faults)));
+            }
+        }
+        for fault in faults.iter().filter(|f| f.check != Check::Conflicts && !EXACT.contains(&f.reason)) {
+            let is_foretold = told.must.iter().flatten().any(|must| is_it(must, fault))
+                || told.may.iter().any(|may| is_allowed(may, fault));
+            if !is_foretold {
+                return Err(format!("not foretold: {fault:?}"));
+            }
+        }
+        let is_another = self.claim(changed, &ledger, report)?;
+        match (faults.is_empty(), is_another) {
+            (false, _) => Ok(End::Invalid),
+            (true, true) => Ok(End::AnotherClaim),
+            (true, false) if told.withheld && more_unchecked(&report.unchecked, &self.judged.report.unchecked) => {
+                Ok(End::Unchecked)
+            }
+            (true, false) => Err("valid, and the same claim: the lie survives".into()),
+        }
+    }
+
+    /// Holds the claim of a report against what it must be; whether it is another than the honest one.
+    fn claim(&self, changed: &Sample, ledger: &Ledger, report: &Report) -> Result<bool, String> {
+        let honest = &self.judged.report;
+        let same =
+            |what: &str, is_same: bool| if is_same { Ok(()) } else { Err(format!("the claim's {what} is not so")) };
+        let mut order: Vec<usize> = (0..changed.segments.len()).collect();
+        order.sort_by_key(|&i| (changed.segments[i].start.first, i));
+        let (head, tip) = (&changed.segments[order[0]], &changed.segments[order[order.len() - 1]]);
+        let hash = tip.blocks.last().map(|block| keccak256(&block.body.header)).unwrap_or_default();
+        same("tip hash", report.blocks.tip_hash == hash)?;
+        let parent = head.blocks.first().and_then(|block| decode_header(&block.body.header)).map(|h| h.parent_hash);
+        same("parent hash", Some(report.blocks.parent_hash) == parent)?;
+        let digest: B256 = keccak256(changed.rules.to_bytes());
+        same("rules digest", report.chain.rules_digest == digest)?;
+        if changed.rules != self.sample.rules {
+            same("chain", report.chain.name == "custom")?;
+        }
+        let requires_as = ledger.requires_as(&self.ledger);
+        same("requirements digest", (report.requirements_digest == honest.requirements_digest) == requires_as)?;
+        same("count of required cells", report.requirements.cells == ledger.demands.len() as u64)?;
+        same("count of assumed cells", report.requirements.assumed == ledger.assumed.len() as u64)?;
+        same("count of cells written", report.final_state.cells == ledger.exits.len() as u64)?;
+        let ranges = |s: &Sample| s.segments.iter().map(|s| (s.start.first, s.blocks.len())).collect::<Vec<_>>();
+        let leaves_as = ledger.exits == self.ledger.exits && ranges(changed) == ranges(&self.sample);
+        same("final state", (report.final_state.digest == honest.final_state.digest) == leaves_as)?;
+        let is_same = requires_as
+            && leaves_as
+            && report.blocks.tip_hash == honest.blocks.tip_hash
+            && report.chain.rules_digest == honest.chain.rules_digest;
+        Ok(!is_same)
+    }
+}
+
+/// Whether two reports are one but for the run.
+fn is_same(a: &Report, b: &Report) -> bool {
+    Report { run: b.run.clone(), ..a.clone() } == *b
+}
+
+fn more_unchecked(a: &UncheckedCounts, b: &UncheckedCounts) -> bool {
+    let all = |c: &UncheckedCounts| {
+        [
+            c.receipts_roots,
+            c.state_roots,
+            c.parent_headers,
+            c.ommer_lists,
+            c.ommer_rules,
+            c.total_difficulties,
+            c.others,
+        ]
+    };
+    all(a).iter().zip(all(b)).all(|(a, b)| *a >= b) && all(a) != all(b)
+}
+
+/// Every fault of double use is one of the ledger's, and the other way round.
+fn conflicts(ledger: &Ledger, faults: &[ListedFault]) -> Result<(), String> {
+    let of = |fault: &&ListedFault| fault.check == Check::Conflicts;
+    let place = |f: &ListedFault| (f.block, f.index, f.reason, f.cell.clone().unwrap_or_default());
+    let got: BTreeSet<_> = faults.iter().filter(of).map(place).collect();
+    let expected = ledger.faults.iter().map(|(at, reason, cell)| (at.block(), at.index(), *reason, cell.to_string()));
+    let expected: BTreeSet<_> = expected.collect();
+    differ("conflicts", &got, &expected)
+}
+
+/// Every fault of roots, sums and links is in the books, and the other way round.
+fn sums(changed: &Sample, faults: &[ListedFault]) -> Result<(), String> {
+    let Some(expected) = books::faults(changed) else { return Err("a header does not decode".into()) };
+    let is_one = |f: &&ListedFault| EXACT.contains(&f.reason) && matches!(f.check, Check::Hashes | Check::Blocks);
+    let got: BTreeSet<(u64, u64, Reason)> =
+        faults.iter().filter(is_one).map(|f| (f.block, f.index, f.reason)).collect();
+    differ("books", &got, &expected)
+}
+
+fn differ<T: Ord + std::fmt::Debug>(what: &str, got: &BTreeSet<T>, expected: &BTreeSet<T>) -> Result<(), String> {
+    match got == expected {
+        true => Ok(()),
+        false => {
+            let more: Vec<_> = got.difference(expected).take(3).collect();
+            let less: Vec<_> = expected.difference(got).take(3).collect();
+            Err(format!("{what}: not foretold {more:?}, not found {less:?}"))
+        }
+    }
+}
+
+fn is_it(must: &Must, fault: &ListedFault) -> bool {
+    (must.location.block(), must.location.index()) == (fault.block, fault.index)
+        && (must.check, must.reason) == (fault.check, fault.reason)
+        && must.cell.is_none_or(|cell| fault.cell == Some(cell.to_string()))
+}
+
+fn is_allowed(may: &May, fault: &ListedFault) -> bool {
+    may.blocks.contains(&fault.block)
+        && may.index.is_none_or(|index| index == fault.index)
+        && may.check.is_none_or(|check| check == fault.check)
+        && may.what.has(fault.reason)
+}
+
+fn say(faults: &[ListedFault]) -> String {
+    let all = faults.iter().take(6).map(|f| {
+        let cell = f.cell.as_deref().unwrap_or("");
+        format!("{}:{} {} {} {cell}", f.block, f.index, f.check, f.reason)
+    });
+    format!("{} faults: {}", faults.len(), all.collect::<Vec<_>>().join("; "))
+}
