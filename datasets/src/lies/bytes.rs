@@ -400,7 +400,10 @@ pub enum Flipped {
     Survived,
 }
 
-/// Judges a file with one bit flipped, as it is or sealed again, in forward order.
+/// Judges a file with one bit flipped, as it is or sealed again, in forward order; the path is used for it meanwhile.
+///
+/// # Panics
+/// If the machine fails, or the digest of requirements says another thing than their lists.
 pub fn flip(honest: &[u8], truth: &Answer, bit: usize, sealed: bool, path: &Path) -> Flipped {
     let mut bytes = honest.to_vec();
     bytes[bit / 8] ^= 1 << (bit % 8);
@@ -412,6 +415,7 @@ pub fn flip(honest: &[u8], truth: &Answer, bit: usize, sealed: bool, path: &Path
     }
     std::fs::write(path, &bytes).expect("written");
     let answer = judge_file(path, &ORDERS[..1]);
+    std::fs::remove_file(path).expect("removed");
     let (Answer::Judged(judged), Answer::Judged(truth)) = (answer, truth) else { return Flipped::Refused };
     let (report, honest) = (&judged.report, &truth.report);
     if report.invalid_total > 0 {

@@ -289,3 +289,86 @@ fn say(faults: &[ListedFault]) -> String {
     });
     format!("{} faults: {}", faults.len(), all.collect::<Vec<_>>().join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::moves::NOBODY;
+    use super::*;
+    use manaflow_loader::model::{Cell, Location, Mode, Status};
+
+    fn honest() -> Honest {
+        Honest::new(&Sample::open(&crate::sample("forks.mana")).cut(4..=5))
+    }
+
+    fn lie(foretold: Foretold, change: impl Fn(&mut Sample) + Send + Sync + 'static) -> Lie {
+        Lie { kind: "test", place: String::new(), change: Box::new(change), foretold }
+    }
+
+    fn refusal(
+        honest: &Honest,
+        foretold: impl Into<Foretold>,
+        change: impl Fn(&mut Sample) + Send + Sync + 'static,
+    ) -> String {
+        honest.tell(&lie(foretold.into(), change)).expect_err("it is not as foretold")
+    }
+
+    #[test]
+    fn what_is_not_foretold_is_told() {
+        let honest = honest();
+        let exactly = Told::exactly;
+        let at = Location::new(4, 1).expect("in bounds");
+        assert!(refusal(&honest, exactly(), |_| {}).contains("changes nothing"));
+        // A code that nobody names is not written: the file stays as it was.
+        let survivor = |s: &mut Sample| _ = s.codes.insert(B256::repeat_byte(1), vec![1].into());
+        assert!(refusal(&honest, exactly(), survivor).contains("the lie survives"));
+        let sender = |s: &mut Sample| s.segments[0].blocks[0].transactions[1].sender = Some(NOBODY);
+        assert!(refusal(&honest, exactly(), sender).contains("not foretold"));
+        let told = exactly().must(at, Check::Signatures, Reason::WrongSender, None);
+        assert!(refusal(&honest, told.clone(), sender).contains("not foretold"), "the run's fault is missing");
+        let cell = Some(Cell::account(NOBODY));
+        let whole = told.clone().must(at, Check::Execution, Reason::UndeclaredCell, cell);
+        assert_eq!(honest.tell(&lie(whole.clone().into(), sender)), Ok(End::Invalid));
+        let more = whole.clone().must(at, Check::Signatures, Reason::HighS, None);
+        assert!(refusal(&honest, more, sender).contains("none of"));
+        let elsewhere = told.must(at, Check::Execution, Reason::UndeclaredCell, Some(Cell::block_hash(4)));
+        assert!(refusal(&honest, elsewhere, sender).contains("none of"), "another cell");
+        assert!(refusal(&honest, Foretold::Malformed("x"), sender).contains("foretold an error"));
+        assert!(refusal(&honest, Foretold::Unchecked, sender).contains("foretold the same"));
+        assert!(refusal(&honest, Foretold::Nothing, sender).contains("foretold nothing"));
+        let system = |s: &mut Sample| s.segments[0].blocks[0].transactions[0].sender = Some(NOBODY);
+        assert!(refusal(&honest, Foretold::Malformed("something else"), system).contains("no verdict"));
+        assert_eq!(honest.tell(&lie(Foretold::Malformed("a system transaction has"), system)), Ok(End::Refused));
+    }
+
+    /// A report with one fault less, or one more, than ledger and books have.
+    #[test]
+    fn ledger_and_books_are_exact() {
+        let honest = honest();
+        let mut changed = honest.sample.clone();
+        let rows = &mut changed.segments[0].blocks[0].transactions;
+        let last = rows.len() - 1;
+        let status = Status::Root(Some(B256::repeat_byte(9)));
+        rows[1].outcome.as_mut().expect("an outcome").status = status;
+        let read = rows[last].moves.iter_mut().find(|m| m.mode == Mode::Write).expect("a write");
+        read.intx = manaflow_loader::model::Version::At(Location::new(5, 0).expect("in bounds"));
+        let Answer::Judged(judged) = changed.judge() else { panic!("no verdict") };
+        let (ledger, faults) = (Ledger::of(&changed), &judged.report.invalid);
+        assert_eq!(ledger.faults.len(), 1, "version not before");
+        assert_eq!((conflicts(&ledger, faults), sums(&changed, faults)), (Ok(()), Ok(())));
+        let without = |check| faults.iter().filter(|f| f.check != check).cloned().collect::<Vec<_>>();
+        assert!(conflicts(&ledger, &without(Check::Conflicts)).is_err_and(|why| why.contains("not found")));
+        assert!(conflicts(&Ledger::default(), faults).is_err_and(|why| why.contains("not foretold")));
+        assert!(sums(&changed, &without(Check::Hashes)).is_err_and(|why| why.contains("not found")));
+        assert!(sums(&honest.sample, faults).is_err_and(|why| why.contains("not foretold")));
+        // The claim: another ledger than the file's, another tip, another final state.
+        let report = &honest.judged.report;
+        assert_eq!(honest.claim(&honest.sample, &honest.ledger, report), Ok(false));
+        assert!(honest.claim(&honest.sample, &Ledger::default(), report).is_err());
+        let tip = |mut report: Report| {
+            report.blocks.tip_hash = B256::ZERO;
+            report
+        };
+        assert!(honest.claim(&honest.sample, &honest.ledger, &tip(report.clone())).is_err());
+        assert!(honest.claim(&changed, &Ledger::of(&changed), report).is_err(), "an exit more or less");
+    }
+}
