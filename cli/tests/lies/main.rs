@@ -10,6 +10,7 @@
 
 mod bits;
 mod chains;
+mod regressions;
 
 use manaflow_datasets::lies::bytes;
 use manaflow_datasets::lies::sample::Sample;

@@ -3,7 +3,9 @@
 use super::tell::{End, Tally};
 use super::{Draw, Foretold};
 use crate::lies::sample::{Answer, ORDERS, judge_file};
-use manaflow_loader::file::layout::{HEADER_BYTES, Header, Layout, PAGE_BYTES, SECTION_COUNT, SECTIONS, Section, seal};
+use manaflow_loader::file::layout::{
+    ANCHOR_ROWS, HEADER_BYTES, Header, Layout, PAGE_BYTES, SECTION_COUNT, SECTIONS, Section, seal,
+};
 use rayon::prelude::*;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
@@ -327,6 +329,18 @@ fn one_by_one(draw: &mut Draw, add: &mut impl FnMut(&'static str, Foretold, Chan
                 parts.section(section).extend([0; 4]);
             }
             parts.section(Section::MoveFlags).push(0);
+            true
+        }),
+    );
+    add(
+        "a value that no move names",
+        Foretold::Malformed("a value that no move names"),
+        Box::new(|parts| {
+            let end = parts.section(Section::ValueBytes).len() as u64;
+            if parts.rows(Section::ValueLengths).is_multiple_of(ANCHOR_ROWS) {
+                parts.section(Section::ValueAnchors).extend(end.to_le_bytes());
+            }
+            parts.section(Section::ValueLengths).push(0);
             true
         }),
     );

@@ -43,8 +43,8 @@ pub struct Sample {
 pub struct Judged {
     /// The report of the first order.
     pub report: Report,
-    /// Demands left open.
-    pub requirements: Vec<Demand>,
+    /// Demands left open, piece by piece.
+    pub requirements: Vec<Vec<Demand>>,
     /// Cells assumed.
     pub assumed: Vec<(Assumption, Location)>,
     /// What is taken for granted of the chain before, besides cells.
@@ -85,6 +85,7 @@ pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
             state_root: None,
             limit: 1 << 20,
             fail_fast: false,
+            list_requirements: true,
             version: String::new(),
             revm: REVM_VERSION.into(),
         };

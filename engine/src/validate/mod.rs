@@ -376,7 +376,13 @@ fn verify(pieces: &[Piece<'_>]) -> Result<(), ValidateError> {
         })
         .collect();
     let verified: Vec<_> = parts.into_par_iter().map(|(file, blocks)| file.verify_blocks(blocks)).collect();
-    Ok(verified.into_iter().collect::<Result<_, _>>()?)
+    verified.into_iter().collect::<Result<(), _>>()?;
+    let mut judged: BTreeMap<usize, (&BlockFile, usize)> = BTreeMap::new();
+    for piece in pieces {
+        judged.entry(piece.file_index).or_insert((piece.file, 0)).1 += piece.blocks.len();
+    }
+    let whole = judged.into_values().filter(|(file, blocks)| *blocks == file.block_count());
+    whole.map(|(file, _)| Ok(file.verify_values_named()?)).collect()
 }
 
 /// Sums over blocks; sums do not depend on the order.
@@ -510,7 +516,9 @@ fn judge_piece<'a>(
     let mut result = result.resolve(columns);
     for &(_, miner, location) in unknown_miners {
         let assumption = Assumption { cell: Cell::account(miner), origin: columns.origin_block(), declared: true };
-        result.assumed.entry(assumption).or_insert(location);
+        // The last of them, as of declared assumptions: the order in which blocks are judged must not show.
+        let last = result.assumed.entry(assumption).or_insert(location);
+        *last = location.max(*last);
     }
     if options.checks.has(Check::Conflicts) {
         let contradictions = result.contradictions();

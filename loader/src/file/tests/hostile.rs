@@ -307,6 +307,19 @@ fn header_lie(change: impl FnOnce(&mut [u8])) -> String {
     refusal(&path, &bytes).unwrap_or_else(|| "accepted".into())
 }
 
+/// Found by flipping the lowest bit of the table's length: the value more begins and ends in the gap of zeros after it.
+#[test]
+fn a_table_of_values_that_goes_on_in_the_zeros_after_it_is_refused() {
+    let got = lie(|p| {
+        let end = p.part(Section::ValueBytes).len() as u64;
+        if p.part(Section::ValueLengths).len().is_multiple_of(ANCHOR_ROWS) {
+            p.part(Section::ValueAnchors).extend(end.to_le_bytes());
+        }
+        p.part(Section::ValueLengths).push(0);
+    });
+    assert!(got.starts_with("section value-lengths, row ") && got.ends_with(": a value that no move names"), "{got}");
+}
+
 #[test]
 fn headers_that_lie_are_refused() {
     let entry = |section: Section| 160 + 24 * section as usize;
