@@ -135,7 +135,7 @@ pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
     let mut lies = Vec::new();
     let mut add = |kind, foretold, change: Change| lies.push(ByteLie { kind, change, foretold });
     for (section, kind, name) in ASCENDING {
-        let at = draw.next() as usize;
+        let at = draw.number() as usize;
         add(
             kind,
             Foretold::Malformed(name),
@@ -150,7 +150,7 @@ pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
         );
     }
     for (section, kind, name) in NUMBERS {
-        let at = draw.next() as usize;
+        let at = draw.number() as usize;
         add(
             kind,
             Foretold::Malformed(name),
@@ -175,7 +175,7 @@ pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
         );
     }
     for bit in 1..8 {
-        let at = draw.next() as usize;
+        let at = draw.number() as usize;
         add(
             "reserved bit of a move's flags",
             Foretold::Malformed("move-flags"),
@@ -191,7 +191,7 @@ pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
 }
 
 fn one_by_one(draw: &mut Draw, add: &mut impl FnMut(&'static str, Foretold, Change)) {
-    let at = draw.next() as usize;
+    let at = draw.number() as usize;
     add(
         "a read with a number for its after",
         Foretold::Malformed("a read has a next"),

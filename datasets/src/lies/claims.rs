@@ -189,8 +189,8 @@ fn codes(scene: &Scene<'_>, draw: &mut Draw, lies: &mut Vec<Lie>) {
             vec![("code: a byte more", [code.as_ref(), &[0]].concat().into())];
         if !code.is_empty() {
             let mut bytes = code.to_vec();
-            let at = draw.next() as usize % bytes.len();
-            bytes[at] ^= 1 << (draw.next() % 8);
+            let at = draw.number() as usize % bytes.len();
+            bytes[at] ^= 1 << (draw.number() % 8);
             changes.push(("code: a bit", bytes.into()));
             changes.push(("code: a byte less", code.slice(..code.len() - 1)));
         }

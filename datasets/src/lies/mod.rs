@@ -305,7 +305,7 @@ pub struct Draw(pub u64);
 
 impl Draw {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -318,7 +318,7 @@ impl Draw {
         let mut left = items.len();
         let mut wanted = count;
         let take = |_: &T| {
-            let taken = self.next() % (left as u64) < wanted as u64;
+            let taken = self.number() % (left as u64) < wanted as u64;
             left -= 1;
             wanted -= usize::from(taken);
             taken

@@ -162,8 +162,8 @@ impl At<'_, '_> {
             ("move: intx, the first place", Version::At(Location::new(first, 0).expect("of a sample"))),
         ];
         if own.block() > first {
-            let block = first + draw.next() % (own.block() - first);
-            let index = draw.next() % 3;
+            let block = first + draw.number() % (own.block() - first);
+            let index = draw.number() % 3;
             names.push(("move: intx, an earlier place", Version::At(Location::new(block, index).expect("in bounds"))));
         }
         if first > 0 {
@@ -301,7 +301,7 @@ impl At<'_, '_> {
     /// The hash of a code that the file has, not this one; of no code if there is no other.
     fn another_code(&self, than: B256, draw: &mut Draw) -> B256 {
         let codes = &self.scene.sample.codes;
-        let skip = draw.next() as usize % codes.len().max(1);
+        let skip = draw.number() as usize % codes.len().max(1);
         let found = codes.keys().cycle().skip(skip).take(codes.len()).find(|hash| **hash != than);
         found.copied().unwrap_or(KECCAK256_EMPTY)
     }

@@ -297,7 +297,7 @@ impl At<'_, '_> {
             rows.insert(place.index, rows[place.index].clone());
         });
         let blocks = scene.sample.segments[place.segment].blocks.len();
-        if place.block + 1 < blocks && draw.next() % 2 == 0 {
+        if place.block + 1 < blocks && draw.number().is_multiple_of(2) {
             let next = place.number + 1;
             let moved = Place { block: place.block + 1, number: next, index: 1, ..place };
             let told = told
