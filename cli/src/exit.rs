@@ -90,9 +90,9 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self.code() {
             Code::Usage => Some("`manaflow help` lists commands, `manaflow COMMAND --help` shows examples"),
-            Code::Input => {
-                Some("block files are made by `manaflow import`; `manaflow import --help` lists its sources")
-            }
+            Code::Input => Some(
+                "block files are made by `manaflow import`; `manaflow COMMAND --help` says what each command takes",
+            ),
             Code::Machine => Some("the input may be fine: check disk space, permissions and memory, and try again"),
             Code::Success | Code::Invalid => None,
         }
