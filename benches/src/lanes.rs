@@ -1,6 +1,7 @@
 //! Manaflow's side: execution from moves on one core, and the whole validation from the file.
 
 use crate::sequential::Block;
+use manaflow_engine::backend::{Backends, Forced};
 use manaflow_engine::report::Verdict;
 use manaflow_engine::solo::check::{Checker, Claim};
 use manaflow_engine::solo::code::CodeTable;
@@ -93,6 +94,7 @@ pub fn validate_file(file: &BlockFile, checks: Checks) -> u64 {
         limit: 10,
         fail_fast: false,
         list_requirements: false,
+        backends: Backends::choose(Forced::default()).expect("a backend that is proven"),
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
     };

@@ -1,5 +1,6 @@
 //! Exit codes, and what each failure has to do with them.
 
+use manaflow_engine::backend::BackendError;
 use manaflow_engine::import::ImportError;
 use manaflow_engine::validate::ValidateError;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub enum Code {
     Input = 3,
     /// This machine: disk full, memory limit, file changed.
     Machine = 4,
+    /// A self-test failed: this machine is not to be trusted.
+    SelfTest = 5,
 }
 
 impl From<Code> for ExitCode {
@@ -39,6 +42,9 @@ pub enum Failure {
     /// From a validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),
+    /// No backend.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The command line asks for what makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -80,6 +86,9 @@ impl Failure {
             Self::Import(e) => by_fault(e.is_input()),
             Self::Validate(ValidateError::Usage(_)) | Self::Usage(_) => Code::Usage,
             Self::Validate(e) => by_fault(e.is_input()),
+            Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
+            Self::Backend(BackendError::Unavailable { .. }) => Code::Machine,
+            Self::Backend(_) => Code::Usage,
             Self::Input(_) => Code::Input,
             Self::Output { .. } | Self::Threads(_) => Code::Machine,
             Self::BrokenPipe => Code::Success,
@@ -94,6 +103,7 @@ impl Failure {
                 "block files are made by `manaflow import`; `manaflow COMMAND --help` says what each command takes",
             ),
             Code::Machine => Some("the input may be fine: check disk space, permissions and memory, and try again"),
+            Code::SelfTest => Some("known answers came out wrong: try another machine before you trust this one"),
             Code::Success | Code::Invalid => None,
         }
     }

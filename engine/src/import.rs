@@ -3,10 +3,12 @@
 //! Never judges: what a block says wrongly is written as it is. Refused is what is no block at all, and what the source
 //! would have to know and does not.
 
+use crate::backend::Backends;
 use crate::solo::code::bytecode;
 use crate::solo::record::{Allocation, BlockInput, Importer, RecordError, SignedTransaction};
+use crate::solo::signature::recover_all;
 use crate::solo::state::{Before, MemoryState, State};
-use crate::solo::transaction;
+use crate::solo::transaction::{self, Envelope};
 use crate::state_root::StateTrie;
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -99,17 +101,27 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Imports all sources. `progress` is told the counts now and then.
+/// Imports all sources by the default backends. `progress` is told the counts now and then.
 pub fn import(
     recognised: &Recognised,
     writer: &mut Writer,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<Imported, ImportError> {
+    import_by(recognised, writer, Backends::default(), progress)
+}
+
+/// Imports all sources. `progress` is told the counts now and then.
+pub fn import_by(
+    recognised: &Recognised,
+    writer: &mut Writer,
+    backends: Backends,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
     let mut counts = Counts::default();
     let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {
-            Source::Chain(chain) => import_chain(chain, writer, &mut counts, progress)?,
+            Source::Chain(chain) => import_chain(chain, writer, backends, &mut counts, progress)?,
             Source::Snapshot(folder) => {
                 let snapshot = folder.load()?;
                 let guessed = snapshot.balance_unknown.len();
@@ -119,7 +131,7 @@ pub fn import(
                         "{folder}: balance and nonce of {guessed} accounts are not known; they are written as 0, as listed"
                     ));
                 }
-                import_snapshot(&snapshot, recognised, writer, &mut counts)?;
+                import_snapshot(&snapshot, recognised, writer, backends, &mut counts)?;
             }
         }
         progress(&counts);
@@ -130,6 +142,7 @@ pub fn import(
 fn import_chain(
     chain: &Chain,
     writer: &mut Writer,
+    backends: Backends,
     counts: &mut Counts,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<(), ImportError> {
@@ -159,7 +172,7 @@ fn import_chain(
             let sender = sender;
             let mut blocks = chain.blocks();
             loop {
-                let batch = next_batch(&mut blocks, &name);
+                let batch = next_batch(&mut blocks, &name, backends);
                 let is_last = match &batch {
                     Ok(batch) => batch.is_empty(),
                     Err(_) => true,
@@ -207,6 +220,7 @@ fn push<S: State>(
 fn next_batch(
     blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
     name: &str,
+    backends: Backends,
 ) -> Result<Vec<(u64, BlockInput)>, ImportError> {
     let mut batch = Vec::new();
     let mut transactions = 0;
@@ -215,11 +229,32 @@ fn next_batch(
         transactions += block.transactions.len();
         batch.push(block);
     }
-    batch.into_par_iter().map(|block| Ok((block.number, prepare(block, name)?))).collect()
+    let numbers: Vec<u64> = batch.iter().map(|block| block.number).collect();
+    Ok(numbers.into_iter().zip(prepare_all(batch, name, backends)?).collect())
 }
 
-/// Decodes a block and recovers its signers.
+/// Decodes a block and recovers its signers, by libsecp256k1.
 pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
+    Ok(prepare_all(vec![block], name, Backends::default())?.pop().expect("one a block"))
+}
+
+/// Decodes blocks and recovers the signers of all of them together.
+fn prepare_all(blocks: Vec<SourceBlock>, name: &str, backends: Backends) -> Result<Vec<BlockInput>, ImportError> {
+    type Decoded = (BlockInput, Vec<(Bytes, Envelope)>);
+    let decoded: Vec<Decoded> =
+        blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
+    let envelopes: Vec<&Envelope> = decoded.iter().flat_map(|(_, list)| list.iter().map(|(_, tx)| tx)).collect();
+    let mut recovered = recover_all(&envelopes, backends.signatures).into_iter();
+    let sign = |(mut input, list): Decoded| {
+        let with = list.into_iter().zip(&mut recovered);
+        input.transactions = with.map(|((bytes, tx), by)| SignedTransaction::new(bytes, tx, by)).collect();
+        input
+    };
+    Ok(decoded.into_iter().map(sign).collect())
+}
+
+/// A block without its transactions, and these beside it.
+fn decode_block(block: SourceBlock, name: &str) -> Result<(BlockInput, Vec<(Bytes, Envelope)>), ImportError> {
     let number = block.number;
     let bad =
         |part: String, reason: String| ImportError::Decode { source_name: name.into(), block: number, part, reason };
@@ -237,18 +272,19 @@ pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError
         .enumerate()
         .map(|(i, bytes)| {
             let envelope = transaction::decode(&bytes).map_err(|e| bad(format!("transaction {}", i + 1), e))?;
-            Ok(SignedTransaction::recover(bytes, envelope))
+            Ok((bytes, envelope))
         })
         .collect::<Result<Vec<_>, ImportError>>()?;
-    Ok(BlockInput {
+    let input = BlockInput {
         body: block.body,
         header: block.header,
         hash: block.hash,
         ommers,
         withdrawals,
-        transactions,
+        transactions: Vec::new(),
         witness_roots: block.witness_roots,
-    })
+    };
+    Ok((input, transactions))
 }
 
 fn decode<T: Decodable>(bytes: &Bytes) -> Result<T, String> {
@@ -259,12 +295,13 @@ fn import_snapshot(
     snapshot: &Snapshot,
     recognised: &Recognised,
     writer: &mut Writer,
+    backends: Backends,
     counts: &mut Counts,
 ) -> Result<(), ImportError> {
     let name = snapshot.folder.display().to_string();
     let first = snapshot.start.first;
     let mut importer = Importer::new(snapshot_state(snapshot), recognised.rules.clone(), None);
-    let input = prepare(snapshot.block.clone(), &name)?;
+    let input = prepare_all(vec![snapshot.block.clone()], &name, backends)?.pop().expect("one a block");
     writer.begin_segment(&snapshot.start)?;
     counts.segments += 1;
     let record = importer.block(first, input);

@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod backend;
 pub mod block;
 pub mod double_use;
 pub mod fixture;
@@ -9,6 +10,7 @@ pub mod import;
 pub mod keccak;
 pub mod reason;
 pub mod report;
+pub mod secp256k1;
 pub mod solo;
 pub mod state_root;
 pub mod validate;

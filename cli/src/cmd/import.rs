@@ -35,6 +35,9 @@ pub struct Args {
     /// Worker threads; default: all cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; default: the fastest that runs here.
+    #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
+    backend: Vec<String>,
     /// Print the counts as one JSON object.
     #[arg(long)]
     json: bool,
@@ -55,6 +58,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     // A link is followed, so that it stays one.
     let output = args.output.canonicalize().unwrap_or_else(|_| args.output.clone());
     super::validate::start_threads(args.threads)?;
+    let backends = super::backends(&args.backend)?;
     let started = Instant::now();
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
     let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;
@@ -64,7 +68,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
     let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(unwritable)?;
     let mut display = Display::new("imported", 0);
-    let imported = manaflow_engine::import::import(&recognised, &mut writer, &mut |c| {
+    let imported = manaflow_engine::import::import_by(&recognised, &mut writer, backends, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
         display.show(done, 0, "");
     })?;

@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod validate;
 
 use crate::exit::Failure;
+use manaflow_engine::backend::{Backends, Forced, VARIABLE};
 use manaflow_loader::Watch;
 use manaflow_loader::rules::ChainRules;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
@@ -14,6 +15,13 @@ use std::sync::Arc;
 
 /// Chains that are built in.
 const CHAINS: [&str; 4] = ["mainnet", "sepolia", "holesky", "hoodi"];
+
+/// Backends as the environment and, before it, the options force them; proven by known answers.
+fn backends(options: &[String]) -> Result<Backends, Failure> {
+    let environment = std::env::var(VARIABLE).unwrap_or_default();
+    let requests = std::iter::once(environment.as_str()).chain(options.iter().map(String::as_str));
+    Ok(Backends::choose(Forced::parse(requests)?)?)
+}
 
 fn chain_named(name: &str) -> Result<ChainRules, Failure> {
     ChainRules::named(name)

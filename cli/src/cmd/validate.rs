@@ -57,6 +57,9 @@ pub struct Args {
     /// Stop after the blocks in work once there is a fault.
     #[arg(long)]
     fail_fast: bool,
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; default: the fastest that runs here.
+    #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
+    backend: Vec<String>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -126,7 +129,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     if args.requirements.as_ref().is_some_and(|path| path == &args.output && path.as_os_str() != "-") {
         return Err(Failure::Usage(format!("{}: cannot hold both report and requirements", args.output.display())));
     }
-    let options = options(args);
+    let options = options(args)?;
     let validation = super::watched(&args.files, || judge(args, &options))?;
     let report = &validation.report;
     if let Some(path) = &args.requirements {
@@ -149,8 +152,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     Ok(if report.verdict == Verdict::Invalid { Code::Invalid } else { Code::Success })
 }
 
-fn options(args: &Args) -> Options {
-    Options {
+fn options(args: &Args) -> Result<Options, Failure> {
+    Ok(Options {
         order: args.order.0,
         checks: if args.checks.is_empty() { Checks::ALL } else { Checks::of(&args.checks) },
         blocks: args.blocks.clone(),
@@ -158,9 +161,10 @@ fn options(args: &Args) -> Options {
         limit: args.limit,
         fail_fast: args.fail_fast,
         list_requirements: args.requirements.is_some(),
+        backends: super::backends(&args.backend)?,
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
-    }
+    })
 }
 
 /// Opens the files and judges them.

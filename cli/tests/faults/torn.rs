@@ -2,6 +2,7 @@
 //! comes out.
 
 use super::*;
+use manaflow_engine::backend::Backends;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, validate};
 use manaflow_loader::file::BlockFile;
 use std::fs::OpenOptions;
@@ -127,6 +128,7 @@ fn a_file_changed_after_it_was_opened_gives_no_verdict() {
         limit: 10,
         fail_fast: false,
         list_requirements: true,
+        backends: Backends::default(),
         version: String::new(),
         revm: String::new(),
     };

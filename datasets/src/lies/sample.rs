@@ -3,6 +3,7 @@
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
 use manaflow_engine::REVM_VERSION;
+use manaflow_engine::backend::Backends;
 use manaflow_engine::double_use::{Assumption, Demand};
 use manaflow_engine::import::import;
 use manaflow_engine::report::Report;
@@ -86,6 +87,7 @@ pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
             limit: 1 << 20,
             fail_fast: false,
             list_requirements: true,
+            backends: Backends::default(),
             version: String::new(),
             revm: REVM_VERSION.into(),
         };

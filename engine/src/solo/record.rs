@@ -8,10 +8,11 @@ use super::database::{Befores, Refusal};
 use super::effect::{AccountAfter, Effect};
 use super::environment::{Environment, transaction_environment};
 use super::machine::{Executor, Machine, Stop};
-use super::signature;
+use super::signature::{Recovered, recover_all};
 use super::state::State;
 use super::system::{self, SystemBlock};
 use super::transaction::Envelope;
+use crate::secp256k1::Backend;
 use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -105,11 +106,15 @@ pub struct SignedTransaction {
 }
 
 impl SignedTransaction {
-    /// Recovers sender and authorities.
+    /// Whose signatures have been recovered.
+    pub fn new(bytes: Bytes, envelope: Envelope, recovered: Recovered) -> Self {
+        Self { bytes, envelope, sender: recovered.sender, authorities: recovered.authorities }
+    }
+
+    /// Recovers sender and authorities of one transaction, by libsecp256k1.
     pub fn recover(bytes: Bytes, envelope: Envelope) -> Self {
-        let sender = signature::recover_sender(&envelope);
-        let authorities = signature::recover_authorities(&envelope);
-        Self { bytes, envelope, sender, authorities }
+        let recovered = recover_all(&[&envelope], Backend::default()).pop().expect("one a transaction");
+        Self::new(bytes, envelope, recovered)
     }
 }
 

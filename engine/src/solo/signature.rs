@@ -1,44 +1,150 @@
 //! Signatures of transactions and authorisations: whom they recover to, and what is wrong with them.
 //!
-//! Source: EIP-2 (low s), EIP-155 (chain id in v), EIP-2718, EIP-7702. Recovery: libsecp256k1.
+//! Recovery is the work of many rows at once (`secp256k1`): [`collect`] gives the rows of a transaction, [`Recovered::take`] what
+//! came of them. Source: EIP-2 (low s), EIP-155 (chain id in v), EIP-2718, EIP-7702.
 
 use super::transaction::Envelope;
 use crate::reason::{Check, Fault, Reason};
+use crate::secp256k1::{self, Backend, Hints, PublicKey, recover_hinted};
 use alloy_consensus::Transaction;
-use alloy_consensus::crypto::secp256k1::recover_signer_unchecked;
-use alloy_consensus::transaction::SignerRecoverable;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, Signature, U256};
 use manaflow_loader::model::Location;
 use manaflow_loader::rules::{ChainRules, Fork};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, PoisonError};
 
 /// Half of the group order, rounded down: the greatest s that EIP-2 allows.
 const HALF_ORDER: U256 =
     U256::from_be_bytes(alloy_primitives::hex!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0"));
 
-/// Whom the transaction's signature recovers to, high s or not.
-pub fn recover_sender(tx: &Envelope) -> Option<Address> {
-    tx.recover_signer_unchecked().ok()
+/// Whom the signatures of one transaction recover to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Recovered {
+    /// The sender, high s or not; `None` if it is nobody.
+    pub sender: Option<Address>,
+    /// One a set-code tuple; `None` where it is void.
+    pub authorities: Vec<Option<Address>>,
 }
 
-/// Whom each set-code tuple's signature recovers to; `None` where it is void (EIP-7702: high s is void too).
-pub fn recover_authorities(tx: &Envelope) -> Vec<Option<Address>> {
-    let Some(list) = tx.authorization_list() else { return Vec::new() };
-    list.iter()
-        .map(|signed| {
-            let signature = signed.signature().ok()?;
-            if signature.s() > HALF_ORDER {
-                return None;
-            }
-            recover_signer_unchecked(&signature, signed.signature_hash()).ok()
+/// Signatures of set-code tuples with what they sign; `None` where a tuple is void before any arithmetic (EIP-7702: a parity
+/// that is none, high s).
+fn tuples(tx: &Envelope) -> impl Iterator<Item = Option<(Signature, B256)>> {
+    tx.authorization_list().unwrap_or_default().iter().map(|signed| {
+        let signature = signed.signature().ok()?;
+        (signature.s() <= HALF_ORDER).then(|| (signature, signed.signature_hash()))
+    })
+}
+
+fn row(signature: &Signature, digest: B256) -> secp256k1::Signature {
+    secp256k1::Signature {
+        digest: digest.0,
+        r: signature.r().to_be_bytes(),
+        s: signature.s().to_be_bytes(),
+        recovery_id: u8::from(signature.v()),
+    }
+}
+
+/// Appends the rows of a transaction: the sender's, then that of each tuple that is not void already.
+pub fn collect(tx: &Envelope, rows: &mut Vec<secp256k1::Signature>) {
+    rows.push(row(tx.signature(), tx.signature_hash()));
+    rows.extend(tuples(tx).flatten().map(|(signature, digest)| row(&signature, digest)));
+}
+
+impl Recovered {
+    /// Takes what came of the rows of a transaction, in order.
+    pub fn take(tx: &Envelope, results: &mut impl Iterator<Item = Option<Address>>) -> Self {
+        let mut next = || results.next().expect("a result for each row that was collected");
+        Self { sender: next(), authorities: tuples(tx).map(|tuple| tuple.and_then(|_| next())).collect() }
+    }
+}
+
+/// Recovers the signatures of many transactions together, on the current rayon pool.
+pub fn recover_all(transactions: &[&Envelope], backend: Backend) -> Vec<Recovered> {
+    // What is signed is hashed on all workers; the rows are small.
+    let rows: Vec<secp256k1::Signature> = transactions
+        .par_iter()
+        .with_min_len(64)
+        .flat_map_iter(|tx| {
+            let mut rows = Vec::with_capacity(1);
+            collect(tx, &mut rows);
+            rows
         })
-        .collect()
+        .collect();
+    let mut results = secp256k1::recover_addresses(backend, &rows).into_iter();
+    transactions.iter().map(|tx| Recovered::take(tx, &mut results)).collect()
+}
+
+/// Public keys that recovery has found, by address: hints for the rows that come later. They are as untrusted as all hints; that
+/// there are some changes the work and no result.
+#[derive(Debug, Default)]
+pub struct KnownKeys(Mutex<HashMap<Address, PublicKey>>);
+
+/// Keys that are kept: some 30 MiB.
+const KNOWN_MAX: usize = 1 << 18;
+
+impl KnownKeys {
+    /// Recovers rows of whom it is said who signed them, on the current rayon pool.
+    fn recover(&self, rows: &[(secp256k1::Signature, Option<Address>)], backend: Backend) -> Vec<Option<Address>> {
+        let signatures: Vec<_> = rows.iter().map(|(row, _)| *row).collect();
+        let mut places: HashMap<Address, u32> = HashMap::new();
+        let (mut keys, mut addresses) = (Vec::new(), Vec::new());
+        let signers: Vec<u32> = {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut place = |addr: Address| match places.entry(addr) {
+                Entry::Occupied(entry) => *entry.get(),
+                Entry::Vacant(entry) => *entry.insert(known.get(&addr).map_or(u32::MAX, |key| {
+                    keys.push(*key);
+                    addresses.push(addr);
+                    keys.len() as u32 - 1
+                })),
+            };
+            rows.iter().map(|(_, declared)| declared.map_or(u32::MAX, &mut place)).collect()
+        };
+        let found = recover_hinted(backend, &signatures, &Hints { keys: &keys, signers: &signers, roots: &[] });
+        let address = |(key, signer): (&Option<PublicKey>, &u32)| {
+            let key = (*key)?;
+            Some(match keys.get(*signer as usize) {
+                Some(known) if *known == key => addresses[*signer as usize],
+                _ => key.address(),
+            })
+        };
+        let found_addresses: Vec<_> = found.par_iter().zip(&signers).with_min_len(256).map(address).collect();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((key, addr), signer) in found.iter().zip(&found_addresses).zip(&signers) {
+            if let (Some(key), Some(addr), u32::MAX) = (key, addr, *signer)
+                && known.len() < KNOWN_MAX
+            {
+                known.insert(*addr, *key);
+            }
+        }
+        found_addresses
+    }
+
+    /// Recovers the signatures of many transactions together, with what each declares.
+    pub fn recover_all(&self, transactions: &[(&Envelope, &Recovered)], backend: Backend) -> Vec<Recovered> {
+        let rows: Vec<_> = transactions
+            .par_iter()
+            .with_min_len(64)
+            .flat_map_iter(|(tx, declared)| {
+                let authority = |i: usize| declared.authorities.get(i).copied().flatten();
+                let sender = (row(tx.signature(), tx.signature_hash()), declared.sender);
+                let tuples = tuples(tx).enumerate();
+                let tuples = tuples.filter_map(|(i, tuple)| tuple.map(|(s, digest)| (row(&s, digest), authority(i))));
+                std::iter::once(sender).chain(tuples).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut results = self.recover(&rows, backend).into_iter();
+        transactions.iter().map(|(tx, _)| Recovered::take(tx, &mut results)).collect()
+    }
 }
 
 /// Judges the signatures of one transaction against its declared sender and authorities.
 pub fn check(
     tx: &Envelope,
-    sender: Option<Address>,
-    authorities: &[Option<Address>],
+    recovered: &Recovered,
+    declared: &Recovered,
     fork: Fork,
     rules: &ChainRules,
     location: Location,
@@ -59,14 +165,15 @@ pub fn check(
     if fork >= Fork::Homestead && s > HALF_ORDER {
         fault(Reason::HighS, format!("{s:#x}"), format!("at most {HALF_ORDER:#x}"));
     }
-    match (recover_sender(tx), sender) {
+    let (sender, authorities) = (declared.sender, &declared.authorities);
+    match (recovered.sender, sender) {
         (None, _) => fault(Reason::BadSignature, "nobody".into(), say(sender)),
         (Some(recovered), declared) if declared != Some(recovered) => {
             fault(Reason::WrongSender, say(declared), say(Some(recovered)));
         }
         _ => {}
     }
-    let recovered = recover_authorities(tx);
+    let recovered = &recovered.authorities;
     // One declaration a tuple, so that none is left out and none is declared that nobody signed.
     if authorities.len() != recovered.len() {
         let say = |n| format!("{n} authorities");
@@ -91,8 +198,9 @@ fn say(addr: Option<Address>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_consensus::transaction::SignerRecoverable;
     use alloy_consensus::{SignableTransaction, TxLegacy};
-    use alloy_primitives::{B256, Bytes, Signature, TxKind, keccak256};
+    use alloy_primitives::{Bytes, TxKind, keccak256};
     use k256::ecdsa::{RecoveryId, Signature as K256Signature, SigningKey, VerifyingKey};
     use sha3::{Digest, Keccak256};
 
@@ -135,11 +243,22 @@ mod tests {
         VerifyingKey::recover_from_prehash(hash.as_slice(), &low.unwrap_or(plain), id).ok().map(|k| address_of(&k))
     }
 
+    /// By every backend of this machine, which must agree, with each other and with alloy's recovery.
+    fn recover_sender(tx: &Envelope) -> Option<Address> {
+        let expected = tx.recover_signer_unchecked().ok();
+        for backend in Backend::ALL.into_iter().filter(|b| b.is_available()) {
+            assert_eq!(recover_all(&[tx], backend)[0].sender, expected, "{backend}");
+        }
+        expected
+    }
+
     fn faults(tx: &Envelope, sender: Option<Address>, fork: Fork, chain_id: u64) -> Vec<Reason> {
         let rules = ChainRules { chain_id, ..ChainRules::default() };
         let mut faults = Vec::new();
         let location = Location::new(1, 1).expect("in bounds");
-        check(tx, sender, &[], fork, &rules, location, &mut faults);
+        let recovered = &recover_all(&[tx], Backend::default())[0];
+        let declared = Recovered { sender, authorities: Vec::new() };
+        check(tx, recovered, &declared, fork, &rules, location, &mut faults);
         faults.into_iter().map(|f| f.reason).collect()
     }
 
@@ -171,6 +290,26 @@ mod tests {
             }
         }
         assert!(recovered > 1000, "{recovered}");
+    }
+
+    #[test]
+    fn known_keys_change_no_result() {
+        let list: Vec<_> = (0..150).map(|i| signed(i % 30, Some(1), i % 3 == 0)).collect();
+        let expected: Vec<_> = list.iter().map(|(_, sender)| Some(*sender)).collect();
+        // Right, another's, nobody's, and that of one who is not known.
+        let declared: Vec<Recovered> = (0..list.len())
+            .map(|i| [Some(list[i].1), Some(list[i].1), Some(list[(i + 1) % 150].1), None, Some(Address::ZERO)][i % 5])
+            .map(|sender| Recovered { sender, authorities: Vec::new() })
+            .collect();
+        let transactions: Vec<_> = list.iter().map(|(tx, _)| tx).zip(&declared).collect();
+        for backend in Backend::ALL.into_iter().filter(|b| b.is_available()) {
+            let known = KnownKeys::default();
+            for turn in 0..3 {
+                let found = known.recover_all(&transactions, backend);
+                assert!(found.iter().map(|r| r.sender).eq(expected.iter().copied()), "{backend}, turn {turn}");
+            }
+            assert_eq!(known.0.lock().expect("nobody panics").len(), 30);
+        }
     }
 
     #[test]

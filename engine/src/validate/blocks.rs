@@ -3,6 +3,7 @@
 use super::faults::Faults;
 use super::piece::{Head, Piece, decode, hashes};
 use super::{Checks, Progress, ValidateError};
+use crate::backend::Backends;
 use crate::block::{
     Ancestor, BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes, check_links,
 };
@@ -11,7 +12,7 @@ use crate::solo::check::{Checker, Claim};
 use crate::solo::code::CodeTable;
 use crate::solo::environment::Environment;
 use crate::solo::machine::Executor;
-use crate::solo::signature;
+use crate::solo::signature::{self, KnownKeys, Recovered};
 use crate::solo::system::SystemBlock;
 use crate::solo::transaction::{self, Envelope};
 use alloy_consensus::{Header, Transaction};
@@ -27,11 +28,17 @@ use std::sync::atomic::Ordering;
 
 /// Transactions that a worker takes at a time.
 const RUN: usize = 32;
+/// Transactions after which a group of blocks is full: two tiles of the widest backend.
+const GROUP_TRANSACTIONS: usize = 1024;
+/// Blocks after which it is full all the same.
+const GROUP_BLOCKS: usize = 64;
 
 /// What all workers share.
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
     pub checks: Checks,
+    pub backends: Backends,
+    pub known: KnownKeys,
     /// One code table a file.
     pub codes: Vec<Arc<CodeTable>>,
     pub faults: &'a Faults,
@@ -75,6 +82,10 @@ struct DecodedRow<'a> {
     envelope: Result<Option<Envelope>, String>,
     outcome: Option<Outcome>,
     requests: Vec<Bytes>,
+    /// Who is said to have signed.
+    declared: Recovered,
+    /// Whom its signatures recover to, once that is known and if it was asked for.
+    recovered: Recovered,
 }
 
 fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Result<Decoded<'a>, ValidateError> {
@@ -105,7 +116,9 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
             true => Ok(None),
             false => transaction::decode(row.bytes()).map(Some),
         };
-        rows.push(DecodedRow { row, envelope, outcome: row.outcome()?, requests: row.requests()? });
+        let declared = Recovered { sender: row.sender(), authorities: row.authorities().collect() };
+        let (outcome, requests) = (row.outcome()?, row.requests()?);
+        rows.push(DecodedRow { row, envelope, outcome, requests, declared, recovered: Recovered::default() });
     }
     let hash = keccak256(view.header());
     let environment = Environment::new(&header, rules);
@@ -113,11 +126,60 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
     Ok(Decoded { view, moves, header, hash, ommers, ommer_hashes, withdrawals, environment, rows })
 }
 
+/// Cuts blocks into groups whose signatures are recovered together: enough to fill lanes and share inversions, few enough
+/// that decoded blocks do not crowd the memory.
+pub(super) fn groups<'w>(window: &'w [(usize, usize)], pieces: &[Piece<'_>]) -> Vec<&'w [(usize, usize)]> {
+    let (mut groups, mut start, mut transactions) = (Vec::new(), 0, 0);
+    for (i, &(piece, block)) in window.iter().enumerate() {
+        // A block that cannot be read is told of when it is decoded.
+        transactions += pieces[piece].file.block(block).map_or(0, |view| view.transactions().len());
+        if transactions >= GROUP_TRANSACTIONS || i + 1 - start == GROUP_BLOCKS || i + 1 == window.len() {
+            groups.push(&window[start..=i]);
+            (start, transactions) = (i + 1, 0);
+        }
+    }
+    groups
+}
+
+/// Judges a group of blocks by Solo and Block, as far as asked for.
+pub(super) fn judge_group(
+    group: &[(usize, usize)],
+    pieces: &[Piece<'_>],
+    shared: &Shared<'_>,
+) -> Result<Vec<(usize, BlockCounts)>, ValidateError> {
+    let decode = |&(piece, block): &(usize, usize)| {
+        let file = pieces[piece].file;
+        decode_block(file, block, file.rules())
+    };
+    let mut decoded = group.par_iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    if shared.checks.has(Check::Signatures) {
+        recover_group(&mut decoded, &shared.known, shared.backends);
+    }
+    let judge = |(&(piece, block), decoded)| Ok((piece, judge(&pieces[piece], block, decoded, shared)?));
+    group.par_iter().zip(decoded).map(judge).collect()
+}
+
+/// Recovers the signatures of all rows of some blocks.
+fn recover_group(blocks: &mut [Decoded<'_>], known: &KnownKeys, backends: Backends) {
+    let mut recovered = {
+        let rows = blocks.iter().flat_map(|block| &block.rows);
+        let signed = rows.filter_map(|row| Some((row.envelope.as_ref().ok()?.as_ref()?, &row.declared)));
+        known.recover_all(&signed.collect::<Vec<_>>(), backends.signatures).into_iter()
+    };
+    for row in blocks.iter_mut().flat_map(|block| &mut block.rows) {
+        if let Ok(Some(_)) = row.envelope {
+            row.recovered = recovered.next().expect("one a transaction");
+        }
+    }
+}
+
 /// Judges a block by Solo and Block, as far as asked for.
-pub(super) fn judge(piece: &Piece<'_>, block: usize, shared: &Shared<'_>) -> Result<BlockCounts, ValidateError> {
-    let file = piece.file;
-    let rules = file.rules();
-    let decoded = decode_block(file, block, rules)?;
+fn judge(
+    piece: &Piece<'_>,
+    block: usize,
+    decoded: Decoded<'_>,
+    shared: &Shared<'_>,
+) -> Result<BlockCounts, ValidateError> {
     let mut counts = BlockCounts {
         transactions: decoded.rows.len() as u64 - 2,
         moves: decoded.view.moves().len() as u64,
@@ -153,13 +215,12 @@ fn judge_run(
     let rules = piece.file.rules();
     let mut faults = Vec::new();
     if shared.checks.has(Check::Signatures) {
-        for DecodedRow { row, envelope, .. } in run {
+        for DecodedRow { row, envelope, recovered, declared, .. } in run {
             match envelope {
                 Ok(None) => {}
                 Ok(Some(envelope)) => {
-                    let authorities: Vec<_> = row.authorities().collect();
                     let (fork, location) = (block.environment.fork, row.location());
-                    signature::check(envelope, row.sender(), &authorities, fork, rules, location, &mut faults);
+                    signature::check(envelope, recovered, declared, fork, rules, location, &mut faults);
                 }
                 Err(e) => faults.push(bad_encoding(row, Check::Signatures, e)),
             }
@@ -188,11 +249,10 @@ fn execute(
     let moves = checker.declared().moves_mut();
     moves.clear();
     block.moves.read_into(row.moves(), moves)?;
-    let authorities: Vec<_> = row.authorities().collect();
     let claim = Claim {
         location: row.location(),
-        sender: row.sender(),
-        authorities: &authorities,
+        sender: decoded.declared.sender,
+        authorities: &decoded.declared.authorities,
         outcome: decoded.outcome.as_ref(),
         requests: &decoded.requests,
     };

@@ -11,6 +11,7 @@ mod piece;
 mod requirements;
 mod roots;
 
+use crate::backend::Backends;
 use crate::block::Unchecked;
 use crate::double_use::{self, Assumption, Culprit, Demand, Reverse, SegmentResult};
 use crate::reason::{Check, Fault, Reason};
@@ -19,6 +20,7 @@ use crate::report::{
     UncheckedCounts, Verdict, Versions,
 };
 use crate::solo::check::{CannotJudge, say_version};
+use crate::solo::signature::KnownKeys;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, keccak256};
 use blocks::{BlockCounts, Shared};
@@ -97,6 +99,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Give the list of requirements; they are counted and digested anyhow.
     pub list_requirements: bool,
+    /// Who does the work.
+    pub backends: Backends,
     /// Version of the program, for the report.
     pub version: String,
     /// Version of the EVM, for the report.
@@ -224,7 +228,14 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
 
     let faults = Faults::new(options.limit);
     let codes = code_tables(files, &pieces)?;
-    let shared = Shared { checks: options.checks, codes, faults: &faults, progress };
+    let shared = Shared {
+        checks: options.checks,
+        backends: options.backends,
+        known: KnownKeys::default(),
+        codes,
+        faults: &faults,
+        progress,
+    };
     let heads = pieces.iter().map(head_hashes).collect::<Result<Vec<_>, _>>()?;
     let columns = pieces
         .par_iter()
@@ -340,7 +351,7 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             },
             threads: rayon::current_num_threads(),
             backends: BTreeMap::from([
-                ("signatures".into(), "libsecp256k1".into()),
+                ("signatures".into(), options.backends.signatures.name().into()),
                 ("execution".into(), "revm".into()),
                 ("hashes".into(), "keccak-asm".into()),
             ]),
@@ -436,11 +447,11 @@ fn run_window(
     shared: &Shared<'_>,
     counts: &mut Counts,
 ) -> Result<(), ValidateError> {
-    let done = window
-        .par_iter()
-        .map(|&(piece, block)| Ok((piece, blocks::judge(&pieces[piece], block, shared)?)))
+    let done = blocks::groups(window, pieces)
+        .into_par_iter()
+        .map(|group| blocks::judge_group(group, pieces, shared))
         .collect::<Result<Vec<_>, ValidateError>>()?;
-    done.into_iter().for_each(|(piece, block)| counts.add(piece, block));
+    done.into_iter().flatten().for_each(|(piece, block)| counts.add(piece, block));
     Ok(())
 }
 

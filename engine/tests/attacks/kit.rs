@@ -6,6 +6,7 @@
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use manaflow_engine::REVM_VERSION;
+use manaflow_engine::backend::Backends;
 use manaflow_engine::double_use::Demand;
 use manaflow_engine::import::import;
 use manaflow_engine::reason::{Check, Reason};
@@ -121,6 +122,7 @@ impl Sample {
                 limit: 1000,
                 fail_fast: false,
                 list_requirements: true,
+                backends: Backends::default(),
                 version: String::new(),
                 revm: REVM_VERSION.into(),
             };

@@ -4,6 +4,7 @@
 //! Used by the test beside this file, over seeded mutations, and by `fuzz/`, under a coverage-guided fuzzer.
 
 use alloy_primitives::Bytes;
+use manaflow_engine::backend::Backends;
 use manaflow_engine::import::{prepare, snapshot_state};
 use manaflow_engine::solo::record::SignedTransaction;
 use manaflow_engine::solo::transaction;
@@ -93,6 +94,7 @@ fn read_and_judge(path: &Path) -> manaflow_loader::Result<()> {
             limit: 100,
             fail_fast: false,
             list_requirements: true,
+            backends: Backends::default(),
             version: String::new(),
             revm: String::new(),
         };

@@ -1,0 +1,98 @@
+//! Backends: each gives the same report and the same file byte for byte, can be forced, and is named.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const BACKENDS: [&str; 3] = ["libsecp256k1", "scalar", "avx512"];
+
+fn manaflow(args: &[&str], variable: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manaflow"));
+    command.args(args).env_remove("MANAFLOW_BACKEND");
+    if let Some(value) = variable {
+        command.env("MANAFLOW_BACKEND", value);
+    }
+    command.output().expect("the program starts")
+}
+
+/// Whether the program says that this machine cannot run the backend; then it is counted as skipped.
+fn is_unavailable(output: &Output, test: &str, backend: &str) -> bool {
+    let err = String::from_utf8_lossy(&output.stderr);
+    let unavailable = output.status.code() == Some(4) && err.contains("has not what backend");
+    if unavailable {
+        eprintln!("skipped: {test}: backend {backend} is not available here");
+    }
+    unavailable
+}
+
+/// The report without `run`, and who recovered signatures.
+fn judged(output: &Output) -> (String, String) {
+    let mut report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    let run = report.as_object_mut().expect("an object").remove("run").expect("a run");
+    (report.to_string(), run["backends"]["signatures"].as_str().expect("a name").to_string())
+}
+
+#[test]
+fn reports_are_the_same_by_every_backend() {
+    for name in ["mainnet.mana", "forks.mana"] {
+        let file = manaflow_datasets::sample(name);
+        let file = file.to_str().expect("paths of this repository are text");
+        let (expected, by) =
+            judged(&manaflow(&["validate", file, "--json", "--backend", "signatures=libsecp256k1"], None));
+        assert_eq!(by, "libsecp256k1");
+        assert!(expected.contains(r#""verdict":"valid""#), "{expected}");
+        for backend in &BACKENDS[1..] {
+            let force = format!("signatures={backend}");
+            for threads in ["1", "3"] {
+                let args = ["validate", file, "--json", "--backend", &force, "--threads", threads];
+                let output = manaflow(&args, None);
+                if is_unavailable(&output, "reports_are_the_same_by_every_backend", backend) {
+                    continue;
+                }
+                assert_eq!(judged(&output), (expected.clone(), (*backend).to_string()));
+            }
+        }
+        let (report, chosen) = judged(&manaflow(&["validate", file, "--json"], None));
+        assert!(report == expected && BACKENDS.contains(&chosen.as_str()), "{chosen}");
+    }
+}
+
+#[test]
+fn a_backend_is_forced_by_the_environment_and_an_option_goes_before_it() {
+    let file = manaflow_datasets::sample("forks.mana");
+    let file = file.to_str().expect("paths of this repository are text");
+    let by = |args: &[&str], variable| judged(&manaflow(&[&["validate", file, "--json"], args].concat(), variable)).1;
+    assert_eq!(by(&[], Some("signatures=scalar")), "scalar");
+    assert_eq!(by(&["--backend", "signatures=libsecp256k1"], Some("signatures=scalar")), "libsecp256k1");
+    for (bad, said) in [("signatures=gpu", "no backend"), ("avx512", "expected STAGE=BACKEND"), ("keys=x", "expected")]
+    {
+        for (args, variable) in [(vec!["validate", file, "--backend", bad], None), (vec!["validate", file], Some(bad))]
+        {
+            let output = manaflow(&args, variable);
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{bad}: {err}");
+            assert!(err.contains(said), "{bad}: {err}");
+        }
+    }
+}
+
+#[test]
+fn imports_are_the_same_by_every_backend() {
+    let Some(data) = manaflow_datasets::data_for("imports_are_the_same_by_every_backend") else { return };
+    let chain = data.join("chains/execapis");
+    let folder = tempfile::tempdir().expect("a folder");
+    let import = |backend: &str| -> Option<Vec<u8>> {
+        let to = folder.path().join(format!("{backend}.mana"));
+        let text = |path: &Path| path.to_str().expect("a text").to_string();
+        let (source, to_text) = (text(&chain.join("chain.rlp")), text(&to));
+        let force = format!("signatures={backend}");
+        let output = manaflow(&["import", &source, "-o", &to_text, "--backend", &force], None);
+        if is_unavailable(&output, "imports_are_the_same_by_every_backend", backend) {
+            return None;
+        }
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(std::fs::read(&to).expect("it was written"))
+    };
+    let expected = import(BACKENDS[0]).expect("a library is there");
+    assert!(BACKENDS[1..].iter().filter_map(|backend| import(backend)).all(|file| file == expected));
+}

@@ -1,0 +1,18 @@
+//! Recovery by libsecp256k1, row by row: the oracle, and what there is where no lanes are.
+
+use super::{PublicKey, Signature};
+use secp256k1::Message;
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+
+/// The public key of a row; `None` where recovery fails.
+pub(crate) fn recover(signature: &Signature) -> Option<PublicKey> {
+    let id = RecoveryId::try_from(i32::from(signature.recovery_id)).ok()?;
+    let mut compact = [0; 64];
+    compact[..32].copy_from_slice(&signature.r);
+    compact[32..].copy_from_slice(&signature.s);
+    let plain = RecoverableSignature::from_compact(&compact, id).ok()?;
+    let key = secp256k1::SECP256K1.recover_ecdsa(Message::from_digest(signature.digest), &plain).ok()?;
+    let mut bytes = [0; 64];
+    bytes.copy_from_slice(&key.serialize_uncompressed()[1..]);
+    Some(PublicKey(bytes))
+}

@@ -1,0 +1,160 @@
+//! ECDSA over secp256k1 for many rows at a time: whom signatures recover to.
+//!
+//! Contract: [`recover`] takes rows of (digest, r, s, recovery id) and gives for each the public key, or `None`; every backend
+//! gives the same for every input, which is what libsecp256k1's `secp256k1_ecdsa_recover` gives. A row's result never depends on
+//! its neighbours. Rows are spread over the rayon pool in tiles; order is kept.
+//! What is accepted (`recover`): r and s in 1..n-1, high s too; recovery ids 0 to 3; digests are taken mod n.
+//! Not here: low s, chain ids, v (`solo::signature`). Nothing is secret, so nothing runs in constant time.
+//!
+//! Layers, each over the one before: `words` (four u64), `field` (lanes mod p; one trait, variants by instruction set), `scalar`
+//! (mod n, the split), `group` (sums), `ecmult`, `recover`. Everything above `field` is written once, over the trait.
+//! Derivations: engine/docs/secp256k1.md.
+
+mod answers;
+mod batch;
+mod ecmult;
+mod field;
+mod group;
+mod library;
+mod msm;
+mod recover;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use crate::backend::signatures::Backend;
+
+pub(crate) use answers::self_test;
+
+use alloy_primitives::{Address, keccak256};
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// A signature over a digest, as numbers of 32 bytes, most significant first. Nothing is presumed of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signature {
+    /// What was signed.
+    pub digest: [u8; 32],
+    /// r.
+    pub r: [u8; 32],
+    /// s.
+    pub s: [u8; 32],
+    /// Bit 0: R.y is odd; bit 1: R.x is r + n. Above 3: nobody's.
+    pub recovery_id: u8,
+}
+
+/// A public key: x, then y, most significant first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublicKey(pub [u8; 64]);
+
+impl PublicKey {
+    /// The address of its owner.
+    pub fn address(&self) -> Address {
+        Address::from_slice(&keccak256(self.0)[12..])
+    }
+}
+
+/// Who is said to have signed, trusted by nobody: the result is that of recovery whatever stands here.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Hints<'a> {
+    /// Public keys.
+    pub keys: &'a [PublicKey],
+    /// For each row the place of its key; beyond the keys for none.
+    pub signers: &'a [u32],
+    /// R.y of each row, most significant first; empty if not known.
+    pub roots: &'a [[u8; 32]],
+}
+
+/// Rows that a worker takes at a time: one tile of eight lanes.
+const RUN: usize = 512;
+
+/// Rows of a batch: more gain little, and crowd the caches.
+const BATCH: usize = 16_384;
+/// Rows below which a batch is not cut for the sake of other workers.
+const BATCH_LEAST: usize = 2048;
+
+thread_local! {
+    static SCALAR_BATCH: RefCell<Option<batch::Verifier<field::scalar::One>>> = const { RefCell::new(None) };
+    #[cfg(target_arch = "x86_64")]
+    static AVX512_BATCH: RefCell<Option<batch::Verifier<field::avx512::Eight>>> = const { RefCell::new(None) };
+    static SCALAR: RefCell<Option<recover::Recoverer<field::scalar::One>>> = const { RefCell::new(None) };
+    #[cfg(target_arch = "x86_64")]
+    static AVX512: RefCell<Option<recover::Recoverer<field::avx512::Eight>>> = const { RefCell::new(None) };
+}
+
+/// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
+pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
+    signatures.par_chunks(RUN).flat_map_iter(|rows| recover_run(backend, rows)).collect()
+}
+
+/// The same, as addresses.
+pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Option<Address>> {
+    let addresses = |rows| recover_run(backend, rows).into_iter().map(|key| key.map(|key| key.address()));
+    signatures.par_chunks(RUN).flat_map_iter(addresses).collect()
+}
+
+/// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
+pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
+    if backend == Backend::Libsecp256k1 || hints.keys.is_empty() {
+        return recover(backend, signatures);
+    }
+    let share = signatures.len().div_ceil(rayon::current_num_threads()).clamp(BATCH_LEAST, BATCH);
+    let runs = signatures.par_chunks(share).enumerate();
+    runs.flat_map_iter(|(i, rows)| {
+        let range = i * share..i * share + rows.len();
+        // The keys of these rows only.
+        let mut local: HashMap<u32, u32> = HashMap::new();
+        let mut keys = Vec::new();
+        let signers: Vec<u32> = range
+            .clone()
+            .map(|row| match hints.signers.get(row) {
+                Some(&signer) if (signer as usize) < hints.keys.len() => *local.entry(signer).or_insert_with(|| {
+                    keys.push(hints.keys[signer as usize]);
+                    keys.len() as u32 - 1
+                }),
+                _ => u32::MAX,
+            })
+            .collect();
+        let roots = if hints.roots.len() == signatures.len() { &hints.roots[range] } else { &[] };
+        recover_hinted_run(backend, rows, &Hints { keys: &keys, signers: &signers, roots })
+    })
+    .collect()
+}
+
+/// On this thread.
+fn recover_hinted_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
+    match backend {
+        Backend::Libsecp256k1 => recover_run(backend, rows),
+        Backend::Scalar => {
+            SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
+        }
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx512 => {
+            AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+    }
+}
+
+/// Whether this processor has what eight lanes need.
+pub(crate) fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return field::avx512::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// On this thread.
+fn recover_run(backend: Backend, rows: &[Signature]) -> Vec<Option<PublicKey>> {
+    match backend {
+        Backend::Libsecp256k1 => rows.iter().map(library::recover).collect(),
+        Backend::Scalar => SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx512 => AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
+        #[cfg(not(target_arch = "x86_64"))]
+        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+    }
+}
