@@ -1,6 +1,7 @@
 //! Exit codes, and what each failure has to do with them.
 
 use manaflow_engine::backend::BackendError;
+use manaflow_engine::bench::BenchError;
 use manaflow_engine::import::ImportError;
 use manaflow_engine::validate::ValidateError;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,9 @@ pub enum Failure {
     /// From a validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),
+    /// From a measurement.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// No backend.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -86,6 +90,8 @@ impl Failure {
             Self::Import(e) => by_fault(e.is_input()),
             Self::Validate(ValidateError::Usage(_)) | Self::Usage(_) => Code::Usage,
             Self::Validate(e) => by_fault(e.is_input()),
+            Self::Bench(BenchError::Wrong { .. }) => Code::SelfTest,
+            Self::Bench(BenchError::Usage(_)) => Code::Usage,
             Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
             Self::Backend(BackendError::Unavailable { .. }) => Code::Machine,
             Self::Backend(_) => Code::Usage,

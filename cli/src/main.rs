@@ -43,6 +43,8 @@ enum Command {
     Inspect(cmd::inspect::Args),
     /// Run spec tests in blockchain form.
     Fixtures(cmd::fixtures::Args),
+    /// Measure kernels beside the libraries that they are held against.
+    Bench(cmd::bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Fixtures(args) => cmd::fixtures::run(&args),
+        Command::Bench(args) => cmd::bench::run(&args),
     };
     match done {
         Ok(code) => code.into(),

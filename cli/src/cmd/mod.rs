@@ -1,5 +1,6 @@
 //! One file a command: its arguments, its wiring, its words.
 
+pub mod bench;
 pub mod fixtures;
 pub mod import;
 pub mod inspect;
