@@ -41,10 +41,7 @@ fn more_blocks_of_mainnet() {
     let mut numbers: Vec<u64> =
         folders.filter_map(|folder| folder.ok()?.file_name().to_str()?.parse().ok()).filter(is_new).collect();
     numbers.sort_unstable();
-    let import = |number: u64| {
-        let blocks = data.join("mainnet/blocks").join(number.to_string());
-        Sample::import(&[blocks, data.join("mainnet/codes.jsonl"), data.join("mainnet/block_hashes.json")], None)
-    };
+    let import = |number: u64| Sample::import(&[data.join("mainnet/blocks").join(number.to_string())], None);
     tell("more blocks of mainnet", 2, numbers.into_iter().map(import));
 }
 
