@@ -3,6 +3,7 @@
 use manaflow_engine::backend::BackendError;
 use manaflow_engine::bench::BenchError;
 use manaflow_engine::import::ImportError;
+use manaflow_engine::segment::MergeError;
 use manaflow_engine::validate::ValidateError;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ pub enum Failure {
     /// No backend.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// From a merge of summaries.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The command line asks for what makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -95,7 +99,7 @@ impl Failure {
             Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
             Self::Backend(BackendError::Unavailable { .. }) => Code::Machine,
             Self::Backend(_) => Code::Usage,
-            Self::Input(_) => Code::Input,
+            Self::Input(_) | Self::Merge(_) => Code::Input,
             Self::Output { .. } | Self::Threads(_) => Code::Machine,
             Self::BrokenPipe => Code::Success,
         }
@@ -105,6 +109,9 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self.code() {
             Code::Usage => Some("`manaflow help` lists commands, `manaflow COMMAND --help` shows examples"),
+            Code::Input if matches!(self, Self::Merge(_)) => {
+                Some("summaries are made by `manaflow validate --summary`, of one chain, block after block")
+            }
             Code::Input => Some(
                 "block files are made by `manaflow import`; `manaflow COMMAND --help` says what each command takes",
             ),

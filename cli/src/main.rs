@@ -6,6 +6,7 @@ mod cmd;
 mod exit;
 mod output;
 mod progress;
+mod words;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   manaflow validate datasets/mainnet.mana
   manaflow validate datasets/forks.mana --order reverse
+  manaflow merge a.mans b.mans
   manaflow import chain.rlp --genesis genesis.json -o chain.mana
   manaflow inspect datasets/mainnet.mana
   manaflow fixtures fixtures/blockchain_tests
@@ -39,6 +41,8 @@ enum Command {
     Import(cmd::import::Args),
     /// Judge the transactions and blocks of block files.
     Validate(cmd::validate::Args),
+    /// Put the verdicts of summaries together.
+    Merge(cmd::merge::Args),
     /// Say what is inside a block file, and print its moves.
     Inspect(cmd::inspect::Args),
     /// Run spec tests in blockchain form.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Import(args) => cmd::import::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
+        Command::Merge(args) => cmd::merge::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Fixtures(args) => cmd::fixtures::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),

@@ -199,6 +199,9 @@ fn versions_are_those_of_the_constants() {
     assert!(format.starts_with(&format!("# The block file, version {format_version}\n")));
     assert!(format.contains(&format!("format version: {format_version}.")));
     assert!(format.contains(&format!("protocol version: {protocol_version} |")));
+    let summary = read("loader/SUMMARY.md");
+    assert!(summary.starts_with(&format!("# The summary, version {}\n", manaflow_loader::summary::SUMMARY_VERSION)));
+    assert!(summary.contains(&format!("protocol version: {protocol_version}, little-endian")));
     let protocol = read("engine/PROTOCOL.md");
     assert!(protocol.starts_with(&format!("# The protocol, version {protocol_version}\n")));
 }

@@ -12,6 +12,7 @@ pub mod keccak;
 pub mod reason;
 pub mod report;
 pub mod secp256k1;
+pub mod segment;
 pub mod solo;
 pub mod state_root;
 pub mod validate;

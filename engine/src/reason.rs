@@ -52,6 +52,47 @@ impl fmt::Display for Check {
     }
 }
 
+/// A set of checks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checks(u8);
+
+impl Checks {
+    /// All five.
+    pub const ALL: Self = Self(0b1_1111);
+
+    /// From a list.
+    pub fn of(checks: &[Check]) -> Self {
+        Self(checks.iter().fold(0, |set, check| set | 1 << *check as u8))
+    }
+
+    /// From a bit each; others are left out.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// A bit each.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a check is in the set.
+    pub const fn has(self, check: Check) -> bool {
+        self.0 >> check as u8 & 1 == 1
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What is in one of them.
+    #[must_use]
+    pub const fn either(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// A name that no reason, or no check, has.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{kind} {name:?} is not known")]
@@ -191,6 +232,8 @@ reasons! {
     WrongDifficulty "wrong-difficulty" "The difficulty does not follow from the parent."
     ProofOfStakeTooEarly "proof-of-stake-too-early" "Difficulty 0 before the terminal total difficulty (EIP-3675)."
     ProofOfWorkTooLate "proof-of-work-too-late" "Difficulty above 0 after the terminal block (EIP-3675)."
+    WrongTotalDifficulty "wrong-total-difficulty"
+        "The total difficulty stated before the block is not that of the blocks before it."
     WrongNonce "wrong-nonce" "The nonce is not 0 after the merge (EIP-3675)."
     BaseFeePresence "base-fee-presence" "The base fee is missing from London on, or there before."
     WithdrawalsRootPresence "withdrawals-root-presence"

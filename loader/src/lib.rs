@@ -9,6 +9,7 @@ mod map;
 pub mod model;
 pub mod rules;
 pub mod source;
+pub mod summary;
 mod watch;
 mod whole;
 

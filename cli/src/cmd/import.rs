@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell(&format!("left out: {}: {}", left_out.path.display(), left_out.reason));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
-    let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(unwritable)?;
+    let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;
     let mut display = Display::new("imported", 0);
     let imported = manaflow_engine::import::import_by(&recognised, &mut writer, backends, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     for note in &imported.notes {
         tell(&format!("note: {note}"));
     }
-    let summary = writer.finish().map_err(unwritable)?;
+    let summary = writer.finish().map_err(super::unwritable)?;
     let c = imported.counts;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
@@ -100,12 +100,4 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         crate::output::write_to("-".as_ref(), text.as_bytes())?;
     }
     Ok(Code::Success)
-}
-
-/// What the system refuses of the output is no fault of the input.
-fn unwritable(error: manaflow_loader::Error) -> Failure {
-    match error {
-        manaflow_loader::Error::Io { path, source } => Failure::Output { path, source },
-        error => error.into(),
-    }
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod fixtures;
 pub mod import;
 pub mod inspect;
+pub mod merge;
 pub mod validate;
 
 use crate::exit::Failure;
@@ -46,4 +47,12 @@ fn watched<T>(paths: &[PathBuf], work: impl FnOnce() -> Result<T, Failure>) -> R
     set_hook(Box::new(move |info| after(info)));
     watch.changed()?;
     done.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// What the system refuses of the output is no fault of the input.
+fn unwritable(error: manaflow_loader::Error) -> Failure {
+    match error {
+        manaflow_loader::Error::Io { path, source } => Failure::Output { path, source },
+        error => error.into(),
+    }
 }

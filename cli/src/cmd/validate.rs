@@ -1,21 +1,26 @@
 //! `manaflow validate`: block files → verdict.
 
 use crate::exit::{Code, Failure};
-use crate::output::{check_output, grouped, rate, tell, write_to};
+use crate::output::{grouped, tell};
 use crate::progress::{Display, Done};
+use crate::words::{Outputs, emit, reverse_in_words};
+use alloy_primitives::{B256, keccak256};
 use manaflow_engine::reason::Check;
-use manaflow_engine::report::{Report, Verdict};
-use manaflow_engine::solo::check::{say, say_version};
-use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, Validation, validate};
+use manaflow_engine::validate::{
+    Checks, Options, Order, Parts, Progress, StateRootAt, Validation, summarise, validate,
+};
 use manaflow_loader::file::BlockFile;
+use manaflow_loader::summary::{Segment, Summary};
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Blocks between two questions whether a checkpoint is due.
+const PART_BLOCKS: usize = 512;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +28,8 @@ Examples:
   manaflow validate chain.mana --order reverse --blocks 100..199
   manaflow validate chain.mana --checks signatures,conflicts --json
   manaflow validate chain.mana --state-root every:1000
+  manaflow validate chain.mana --blocks 0..999 --summary a.mans     for `manaflow merge`
+  manaflow validate chain.mana --checkpoint chain.mans              interrupt it, and give the same command again
 
 Verdicts: valid (all five checks ran over all rows and found nothing), partial (fewer checks were asked for), invalid.";
 
@@ -60,6 +67,15 @@ pub struct Args {
     /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; default: the fastest that runs here.
     #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
     backend: Vec<String>,
+    /// Write a summary, which `manaflow merge` merges with others.
+    #[arg(long, value_name = "FILE", conflicts_with = "fail_fast")]
+    summary: Option<PathBuf>,
+    /// Write down now and then what is done, and go on from there after an interruption.
+    #[arg(long, value_name = "FILE", conflicts_with = "fail_fast")]
+    checkpoint: Option<PathBuf>,
+    /// How often, in seconds; 0 is after each part of 512 blocks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "checkpoint")]
+    checkpoint_every: u64,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -122,40 +138,15 @@ pub fn start_threads(threads: Option<u16>) -> Result<(), Failure> {
 
 /// Runs `validate`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
-    for output in [Some(&args.output), args.requirements.as_ref()].into_iter().flatten() {
-        check_output(output, &args.files)?;
-    }
+    let summaries = [args.summary.as_deref(), args.checkpoint.as_deref()].into_iter().flatten().collect();
+    let requirements = args.requirements.as_deref();
+    let outputs = Outputs { json: args.json, report: &args.output, requirements, summaries };
+    outputs.check(&args.files)?;
     start_threads(args.threads)?;
-    if args.requirements.as_ref().is_some_and(|path| path == &args.output && path.as_os_str() != "-") {
-        return Err(Failure::Usage(format!("{}: cannot hold both report and requirements", args.output.display())));
-    }
-    let options = options(args)?;
-    let validation = super::watched(&args.files, || judge(args, &options))?;
-    let report = &validation.report;
-    if let Some(path) = &args.requirements {
-        write_to(path, requirement_lines(&validation).as_bytes())?;
-    }
-    let text = if args.json {
-        let mut json = serde_json::to_string(report).map_err(|e| Failure::Input(e.to_string()))?;
-        json.push('\n');
-        json
-    } else {
-        in_words(report, &args.checks)
-    };
-    write_to(&args.output, text.as_bytes())?;
-    if options.order == Order::Reverse {
-        tell(&reverse_in_words(report));
-    }
-    if report.verdict == Verdict::Partial {
-        tell("partial: only the checks asked for were run");
-    }
-    Ok(if report.verdict == Verdict::Invalid { Code::Invalid } else { Code::Success })
-}
-
-fn options(args: &Args) -> Result<Options, Failure> {
-    Ok(Options {
+    let checks = if args.checks.is_empty() { Check::ALL.to_vec() } else { args.checks.clone() };
+    let options = Options {
         order: args.order.0,
-        checks: if args.checks.is_empty() { Checks::ALL } else { Checks::of(&args.checks) },
+        checks: Checks::of(&checks),
         blocks: args.blocks.clone(),
         state_root: args.state_root,
         limit: args.limit,
@@ -164,11 +155,20 @@ fn options(args: &Args) -> Result<Options, Failure> {
         backends: super::backends(&args.backend)?,
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
-    })
+    };
+    let (validation, summary) = super::watched(&args.files, || judge(args, &options))?;
+    if let (Some(path), Some(summary)) = (&args.summary, summary) {
+        summary.write(path).map_err(super::unwritable)?;
+    }
+    let code = emit(&validation, &checks, &outputs)?;
+    if options.order == Order::Reverse {
+        tell(&reverse_in_words(&validation.report));
+    }
+    Ok(code)
 }
 
-/// Opens the files and judges them.
-fn judge(args: &Args, options: &Options) -> Result<Validation, Failure> {
+/// Opens the files and judges them; with a checkpoint in parts, from where an earlier run was interrupted.
+fn judge(args: &Args, options: &Options) -> Result<(Validation, Option<Summary>), Failure> {
     let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
     refuse_twice(&args.files)?;
     let files: Vec<&BlockFile> = files.iter().collect();
@@ -179,11 +179,70 @@ fn judge(args: &Args, options: &Options) -> Result<Validation, Failure> {
             return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
         }
     }
-    Ok(with_progress(|progress| validate(&files, options, progress))?)
+    let summary_of = |segments, input| Summary {
+        manaflow: options.version.clone(),
+        revm: options.revm.clone(),
+        rules: files[0].rules().clone(),
+        input,
+        segments,
+    };
+    let Some(path) = &args.checkpoint else {
+        if args.summary.is_none() {
+            return Ok((with_progress(|progress| validate(&files, options, progress))?, None));
+        }
+        let (validation, segments) = with_progress(|progress| summarise(&files, options, progress, None))?;
+        return Ok((validation, Some(summary_of(segments, None))));
+    };
+    let input = Some(input_of(&files, options));
+    let done = read_checkpoint(path, input, options)?;
+    let mut last = Instant::now();
+    let mut is_due = || {
+        let is_due = last.elapsed() >= Duration::from_secs(args.checkpoint_every);
+        if is_due {
+            last = Instant::now();
+        }
+        is_due
+    };
+    let mut save = |segments| summary_of(segments, input).write(path);
+    let parts = Parts { done, blocks: PART_BLOCKS, is_due: &mut is_due, save: &mut save };
+    let (validation, segments) = with_progress(|progress| summarise(&files, options, progress, Some(parts)))?;
+    Ok((validation, Some(summary_of(segments, None))))
+}
+
+/// What a checkpoint belongs to: the bytes of the files, and all that changes what is found in them.
+fn input_of(files: &[&BlockFile], options: &Options) -> B256 {
+    let mut bytes = Vec::new();
+    for file in files {
+        bytes.extend(file.fingerprint());
+    }
+    let asked = (options.blocks.as_ref(), options.checks.bits(), options.state_root);
+    bytes.extend(format!("{asked:?}").into_bytes());
+    keccak256(bytes)
+}
+
+/// What an interrupted run has left; nothing if there was none.
+fn read_checkpoint(path: &Path, input: Option<B256>, options: &Options) -> Result<Vec<Segment>, Failure> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let summary = Summary::read(path)?;
+    let refuse = |what: &str| {
+        let path = path.display();
+        Err(Failure::Input(format!("{path}: is {what}; give another name, or remove it to begin anew")))
+    };
+    if summary.input != input {
+        return refuse("no checkpoint of these files and options");
+    }
+    if summary.revm != options.revm {
+        return refuse("a checkpoint of another version of the EVM");
+    }
+    let blocks = summary.segments.iter().map(|s| s.end - s.first).sum();
+    tell(&format!("{}: goes on after {} blocks that are done", path.display(), grouped(blocks)));
+    Ok(summary.segments)
 }
 
 /// One file given twice, under whatever names, would count twice.
-fn refuse_twice(files: &[PathBuf]) -> Result<(), Failure> {
+pub fn refuse_twice(files: &[PathBuf]) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     for path in files {
         // What cannot be looked at is refused when it is opened, with its reason.
@@ -245,155 +304,4 @@ impl Drop for End<'_> {
         self.done.store(true, Ordering::Release);
         self.shower.unpark();
     }
-}
-
-fn reverse_in_words(report: &Report) -> String {
-    let blocks = &report.blocks;
-    match report.run.valid_from {
-        // Segments may lie apart: what is between them is nobody's claim.
-        Some(from) if from == blocks.first => format!(
-            "blocks {from}..{} ({} in {} segments) are valid, given {} requirements",
-            blocks.last,
-            grouped(blocks.count),
-            grouped(blocks.segments),
-            grouped(report.requirements.cells + report.requirements.assumed)
-        ),
-        Some(from) => format!("the blocks judged in {from}..{} are valid, given their requirements", blocks.last),
-        None if report.run.stopped_early => "stopped before it was known from which block on all is valid".into(),
-        None => "no block from the tip back is valid".into(),
-    }
-}
-
-/// Requirements as JSON lines: what segments take for granted of the chain before them, then cells, sorted within a segment.
-fn requirement_lines(validation: &Validation) -> String {
-    let mut out = String::new();
-    for window in &validation.windows {
-        let line = serde_json::json!({
-            "window": window.first, "origin": window.origin, "parent_hash": window.parent_hash,
-            "total_difficulty": window.total_difficulty.map(|d| format!("{d:#x}")),
-        });
-        let _ = writeln!(out, "{line}");
-    }
-    for demand in validation.requirements.iter().flatten() {
-        let line = serde_json::json!({
-            "cell": demand.cell.to_string(), "mode": if demand.write { "write" } else { "read" },
-            "intx": say_version(demand.intx), "prev": say(&demand.prev),
-            "first": {"block": demand.first.block(), "index": demand.first.index()}, "origin": demand.origin,
-        });
-        let _ = writeln!(out, "{line}");
-    }
-    for (assumption, first) in &validation.assumed {
-        let line = serde_json::json!({
-            "cell": assumption.cell.to_string(), "assumed": true, "origin": assumption.origin,
-            "first": {"block": first.block(), "index": first.index()},
-        });
-        let _ = writeln!(out, "{line}");
-    }
-    out
-}
-
-fn in_words(report: &Report, checks: &[Check]) -> String {
-    let mut out = String::new();
-    let verdict = match report.verdict {
-        Verdict::Valid => "valid",
-        Verdict::Partial => "partial",
-        Verdict::Invalid => "invalid",
-    };
-    let condition = if report.conditional { ", if the requirements hold" } else { "" };
-    let b = &report.blocks;
-    let _ = writeln!(out, "verdict       {verdict}{condition}");
-    let genesis = report.chain.genesis.map_or("not stated".into(), |g| format!("{g:#x}"));
-    let _ = writeln!(out, "chain         {} (id {}), genesis {genesis}", report.chain.name, report.chain.id);
-    let segments = if b.segments == 1 { "1 segment".into() } else { format!("{} segments", grouped(b.segments)) };
-    let _ = writeln!(out, "blocks        {} from {} to {}, {segments}", grouped(b.count), b.first, b.last);
-    let _ = writeln!(out, "parent        {:#x}", b.parent_hash);
-    let _ = writeln!(out, "tip           {:#x}", b.tip_hash);
-    let (transactions, moves) = (grouped(report.transactions), grouped(report.moves));
-    let _ = writeln!(out, "rows          {transactions} transactions, {moves} moves, {} gas", grouped(report.gas));
-    let c = &report.checked;
-    let all = [
-        (Check::Signatures, c.signatures, "signatures"),
-        (Check::Hashes, c.hashes, "blocks' roots and hashes"),
-        (Check::Execution, c.execution, "transactions, system transactions included"),
-        (Check::Conflicts, c.conflicts, "moves"),
-        (Check::Blocks, c.blocks, "blocks' rules"),
-    ];
-    for (check, rows, what) in all {
-        let label = if check == Check::Signatures { "checked" } else { "" };
-        if checks.is_empty() || checks.contains(&check) {
-            let _ = writeln!(out, "{label:<13} {:<11} {} {what}", check.name(), grouped(rows));
-        } else {
-            let _ = writeln!(out, "{label:<13} {:<11} not asked for", check.name());
-        }
-    }
-    let s = &report.state_roots;
-    if s.checked > 0 {
-        let _ = writeln!(out, "              state roots {} of {} equal the header's", s.matched, s.checked);
-    }
-    let u = &report.unchecked;
-    let unchecked = [
-        (u.receipts_roots, "receipts roots"),
-        (u.state_roots, "state roots"),
-        (u.parent_headers, "parent headers"),
-        (u.ommer_lists, "ommer lists"),
-        (u.ommer_rules, "ommer rules"),
-        (u.total_difficulties, "total difficulties"),
-        (u.others, "other rules"),
-    ];
-    let unchecked: Vec<String> =
-        unchecked.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect();
-    let unchecked = if unchecked.is_empty() { "nothing".into() } else { unchecked.join(", ") };
-    let _ = writeln!(out, "unchecked     {unchecked}");
-    let r = &report.requirements;
-    let _ = writeln!(
-        out,
-        "requires      {} cells ({} of them block hashes), {} assumed, {} segments with an earlier history",
-        grouped(r.cells),
-        grouped(r.hashes),
-        grouped(r.assumed),
-        grouped(r.windows)
-    );
-    if let Some(digest) = report.requirements_digest {
-        let _ = writeln!(out, "              digest {digest:#x}");
-    }
-    let f = &report.final_state;
-    let digest = f.digest.map_or(String::new(), |d| format!(", digest {d:#x}"));
-    let _ = writeln!(out, "final state   {} cells{digest}", grouped(f.cells));
-    if let Some(root) = f.state_root {
-        let _ = writeln!(out, "state root    {root:#x}");
-    }
-    let run = &report.run;
-    let _ = writeln!(
-        out,
-        "run           {:.2} s, {} order, procedure {}, {} threads: {}blocks/s, {}tx/s, {}gas/s, {}moves/s",
-        run.seconds,
-        run.order,
-        run.procedure,
-        run.threads,
-        rate(b.count, run.seconds),
-        rate(report.transactions, run.seconds),
-        rate(report.gas, run.seconds),
-        rate(report.moves, run.seconds)
-    );
-    if report.invalid_total > 0 {
-        let _ = writeln!(out, "\n{} faults", grouped(report.invalid_total));
-        for fault in &report.invalid {
-            let cell = fault.cell.as_ref().map_or(String::new(), |cell| format!(" {cell}"));
-            let _ = writeln!(
-                out,
-                "{}:{}{cell} {}: {}: got {}, expected {}",
-                fault.block,
-                fault.index,
-                fault.check.name(),
-                fault.reason.name(),
-                fault.got,
-                fault.expected
-            );
-        }
-        let more = report.invalid_total - report.invalid.len() as u64;
-        if more > 0 {
-            let _ = writeln!(out, "and {} more (--limit)", grouped(more));
-        }
-    }
-    out
 }

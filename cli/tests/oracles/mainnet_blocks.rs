@@ -90,7 +90,7 @@ fn all_60_blocks_are_valid_in_every_order_on_one_thread_and_on_two() {
     let (first, last) = (&blocks[0], &blocks[59]);
     assert_eq!(
         r["blocks"],
-        json!({"first": first.number, "last": last.number, "count": 60, "segments": 60,
+        json!({"first": first.number, "last": last.number, "count": 60, "segments": orphans,
                "parent_hash": first.block["parentHash"], "tip_hash": last.block["hash"]})
     );
     assert_eq!(
@@ -133,8 +133,9 @@ fn each_block_gas_and_bloom_follow_from_the_recorded_outcomes() {
 #[test]
 fn requirements_are_what_the_snapshots_say_and_the_rest_is_assumed() {
     let Some((folder, file)) = imported("mainnet blocks: requirements") else { return };
-    let lines = requirements(&file, "mainnet-blocks");
     let blocks = given(&folder);
+    let alone = apart(&file, "mainnet-blocks", blocks.iter().map(|b| b.number));
+    let lines: Vec<Json> = alone.iter().flat_map(|(_, lines)| lines.clone()).collect();
     let (assumed, open): (Vec<&Json>, Vec<&Json>) = lines.iter().partition(|line| line["assumed"] == true);
 
     // Assumed are: recipients of withdrawals that the snapshot does not list, the beacon-roots contract (without its
@@ -160,7 +161,7 @@ fn requirements_are_what_the_snapshots_say_and_the_rest_is_assumed() {
     // Every open demand is on what the snapshot says: listed values, and for what is not listed the default.
     let hashes = read_json(folder.join("block_hashes.json"));
     let mut cells = BTreeSet::new();
-    let mut asked_hashes = 0;
+    let mut asked_hashes = 0_u64;
     for line in &open {
         let (name, origin) = (cell(line), origin(line));
         let pre = &blocks[blocks.binary_search_by_key(&origin, |b| b.number).expect("a block of the set")].pre;
@@ -198,12 +199,14 @@ fn requirements_are_what_the_snapshots_say_and_the_rest_is_assumed() {
         }
         cells.insert((origin, name));
     }
-    let report = validate(&file, &[]).json;
+    let count = |key: &str| -> u64 {
+        alone.iter().map(|(report, _)| report["requirements"][key].as_u64().expect("a count")).sum()
+    };
     assert_eq!(
-        report["requirements"],
-        json!({"cells": cells.len(), "assumed": assumed.len(), "hashes": asked_hashes, "windows": 60})
+        ["cells", "assumed", "hashes", "windows"].map(count),
+        [cells.len() as u64, assumed.len() as u64, asked_hashes, 60]
     );
-    assert_eq!(asked_hashes, hashes.as_object().expect("hashes by number").len());
+    assert_eq!(asked_hashes, hashes.as_object().expect("hashes by number").len() as u64);
 
     // The other way round: what a snapshot lists is required, but for what its source's tracer lists and the EVM never
     // asks for: slots of accesses that run out of gas, accounts of access lists and of calls that fail.
@@ -267,16 +270,21 @@ fn closings_pay_what_the_block_says_and_nothing_that_is_unknown() {
 #[test]
 fn the_final_digest_is_that_of_the_last_writes() {
     let Some((folder, file)) = imported("mainnet blocks: digest") else { return };
-    let assumed = (requirements(&file, "mainnet-blocks-digest").iter())
-        .filter(|line| line["assumed"] == true)
-        .map(|line| (line["origin"].as_u64().expect("a number"), line["cell"].as_str().expect("a cell").to_string()))
-        .collect();
     let moves = moves(&file);
-    let segments: Vec<(u64, u64)> = given(&folder).iter().map(|b| (b.number, b.number)).collect();
-    let (cells, digest) = digest(&moves, &segments, &assumed);
-    let report = validate(&file, &[]).json;
-    assert_eq!(report["moves"], moves.len());
-    assert_eq!((&report["final_state"]["cells"], &report["final_state"]["digest"]), (&json!(cells), &json!(digest)));
+    let numbers: Vec<u64> = given(&folder).iter().map(|b| b.number).collect();
+    let mut count = 0;
+    for (number, (report, lines)) in numbers.iter().zip(apart(&file, "mainnet-blocks-digest", numbers.iter().copied()))
+    {
+        let assumed = (lines.iter())
+            .filter(|line| line["assumed"] == true)
+            .map(|line| (*number, line["cell"].as_str().expect("a cell").to_string()))
+            .collect();
+        let (cells, digest) = digest(&moves, &[(*number, *number)], &assumed);
+        count += report["moves"].as_u64().expect("a count") as usize;
+        let state = &report["final_state"];
+        assert_eq!((&state["cells"], &state["digest"]), (&json!(cells), &json!(digest)), "block {number}");
+    }
+    assert_eq!(count, moves.len());
     assert!(moves.iter().all(|(_, m)| m.mask == 0 && (m.mode == Mode::Write) == (m.prev != m.next)));
 }
 

@@ -81,8 +81,18 @@ pub fn validate_in_every_order(file: &Path, more: &[&str]) -> Report {
 
 /// What must hold before the blocks: open demands, and cells that were assumed; what is said of windows is looked at here.
 pub fn requirements(file: &Path, name: &str) -> Vec<Json> {
+    required(file, name, &[]).1
+}
+
+/// Report and requirements of each block by itself: what neighbours say of each other would leave less to look at.
+pub fn apart(file: &Path, name: &str, numbers: impl IntoIterator<Item = u64>) -> Vec<(Json, Vec<Json>)> {
+    let alone = |number: u64| required(file, name, &["--blocks", &format!("{number}..{number}")]);
+    numbers.into_iter().map(alone).collect()
+}
+
+fn required(file: &Path, name: &str, options: &[&str]) -> (Json, Vec<Json>) {
     let path = place(&format!("oracles-{name}.requirements.jsonl"));
-    let report = validate(file, &["--requirements", text(&path)]);
+    let report = validate(file, &[&["--requirements", text(&path)], options].concat());
     assert_eq!(report.ran.code, 0, "{}", report.ran.err);
     let lines = std::fs::read_to_string(path).expect("the requirements were written");
     let lines = lines.lines().map(|line| serde_json::from_str(line).expect("a requirement is JSON"));
@@ -93,7 +103,7 @@ pub fn requirements(file: &Path, name: &str) -> Vec<Json> {
         assert!(window["parent_hash"].is_string() && window["origin"].is_number(), "{window}");
         assert!(window["total_difficulty"].is_string() || window["total_difficulty"].is_null(), "{window}");
     }
-    cells
+    (report.json, cells)
 }
 
 /// All moves of a file, in its order, as `inspect` prints them.

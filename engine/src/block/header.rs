@@ -218,14 +218,25 @@ fn merge(
     rules: &ChainRules,
     out: &mut Violations,
 ) -> bool {
+    // There is no way back, whatever the total; genesis is by neither.
+    let is_after_stake =
+        rules.terminal_total_difficulty.is_some() && parent.is_some_and(|p| p.difficulty.is_zero() && p.number != 0);
+    merge_rule(header.difficulty, is_after_stake, total_difficulty, rules, out)
+}
+
+fn merge_rule(
+    difficulty: U256,
+    is_after_stake: bool,
+    total_difficulty: Option<U256>,
+    rules: &ChainRules,
+    out: &mut Violations,
+) -> bool {
     let terminal = rules.terminal_total_difficulty;
     let is_reached = match (terminal, total_difficulty) {
         (None, _) => Some(false),
         (Some(terminal), total) => total.map(|total| total >= terminal),
     };
-    // There is no way back, whatever the total; genesis is by neither.
-    let is_after_stake = terminal.is_some() && parent.is_some_and(|p| p.difficulty.is_zero() && p.number != 0);
-    let is_stake = header.difficulty.is_zero();
+    let is_stake = difficulty.is_zero();
     let terminal = or_none(terminal);
     out.demand(
         !(is_stake && is_reached == Some(false)),
@@ -236,8 +247,27 @@ fn merge(
     out.demand(
         is_stake || !(is_after_stake || is_reached == Some(true)),
         Reason::ProofOfWorkTooLate,
-        format_args!("difficulty {}", header.difficulty),
+        format_args!("difficulty {difficulty}"),
         format_args!("0 after terminal total difficulty {terminal}"),
     );
     is_reached.is_some()
+}
+
+/// The rule of the merge at a block for which [`check_links`] lacked the total difficulty, when it is known. What the
+/// parent's proof of stake told then is not told again.
+pub fn check_total_difficulty(
+    number: u64,
+    difficulty: U256,
+    is_after_stake: bool,
+    total_difficulty: U256,
+    rules: &ChainRules,
+    faults: &mut Vec<Fault>,
+) {
+    let (mut before, mut violations) = (Violations::default(), Violations::default());
+    merge_rule(difficulty, is_after_stake, None, rules, &mut before);
+    merge_rule(difficulty, is_after_stake, Some(total_difficulty), rules, &mut violations);
+    let mut sink = Sink { check: Check::Blocks, faults };
+    for Violation { reason, got, expected } in violations.0.into_iter().skip(before.0.len()) {
+        sink.push(location(number, 0), reason, got, expected);
+    }
 }

@@ -25,7 +25,7 @@ mod tests;
 
 pub use body::check_body;
 pub use difficulty::total_difficulty_after;
-pub use header::check_links;
+pub use header::{check_links, check_total_difficulty};
 pub use roots::{allocation_root, check_hashes};
 
 use crate::reason::{Check, Fault, Reason};

@@ -188,7 +188,7 @@ fn check_foreign<C: Columns>(columns: &C) -> Result<(), Malformed> {
 }
 
 /// The row at a location.
-fn row_at<C: Columns>(columns: &C, location: Location) -> Option<u32> {
+pub(super) fn row_at<C: Columns>(columns: &C, location: Location) -> Option<u32> {
     let (mut low, mut high) = (0, columns.rows());
     while low < high {
         let middle = low + (high - low) / 2;

@@ -212,6 +212,7 @@ fn culprits<C: Columns>(wrong: Vec<Wrong>, judge: &Judge<'_, C>) -> Vec<Culprit<
                 Span::Entry if judge.first == 0 => Some((Version::Virgin, 0)),
                 Span::Entry | Span::Itself => None,
             },
+            place: 0,
         })
         .collect();
     culprits.sort_unstable();
@@ -228,6 +229,7 @@ fn requirements<C: Columns>(mut open: Vec<Use>, judge: &Judge<'_, C>) -> Vec<Dem
         prev: u.prev,
         origin: columns.origin(),
         counts_from: columns.origin(),
+        place: 0,
     };
     open.sort_unstable_by_key(|u| (u.cell, u.row, u.place));
     let mut demands = Vec::with_capacity(open.len());

@@ -17,6 +17,7 @@ use super::columns::Malformed;
 use super::result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
 use alloy_primitives::Address;
 use manaflow_loader::model::{Cell, Mark, Value, Version};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// The result of `a` and `b` together. Errors: b does not begin where a ends; a generation beyond 2^32.
@@ -48,6 +49,7 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
                 prev: d.prev,
                 counts_from: d.counts_from,
                 expected,
+                place: d.place,
             }),
         }
     }
@@ -274,7 +276,9 @@ fn shift(s: &mut SegmentResult, shifts: &Shifts) -> Result<(), Malformed> {
             *generation = sum(&cell, *generation, by)?;
         }
     }
-    s.exits.sort_unstable_by_key(|e| e.cell);
+    // Where counts disagree two cells may fall together: the later write is the last one.
+    s.exits.sort_unstable_by_key(|e| (e.cell, Reverse(e.version)));
+    s.exits.dedup_by_key(|e| e.cell);
     s.requirements.sort_unstable();
     s.culprits.sort_unstable();
     Ok(())

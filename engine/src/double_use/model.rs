@@ -55,6 +55,12 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
     uses: &BTreeMap<C, Vec<CellUse<V>>>,
     default: impl Fn(&C) -> V,
 ) -> SegmentResult<C, V> {
+    // A transaction's moves are in the order of cells, so a place is the number of cells below.
+    let mut rows: BTreeMap<Location, Vec<C>> = BTreeMap::new();
+    for (cell, uses) in uses {
+        uses.iter().for_each(|u| rows.entry(u.location).or_default().push(*cell));
+    }
+    let place_of = |at: &Location, cell: &C| rows[at].iter().filter(|other| *other < cell).count() as u32;
     let (mut culprits, mut demands) = (BTreeMap::new(), BTreeMap::new());
     let (mut exits, mut assumed) = (Vec::new(), BTreeMap::new());
     for (&cell, uses) in uses {
@@ -102,6 +108,7 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
             prev,
             counts_from: origin,
             expected,
+            place: place_of(&location, &cell),
         })
         .collect();
     let mut requirements: Vec<_> = (demands.into_iter())
@@ -113,6 +120,7 @@ pub fn definition<C: Ord + Copy, V: Ord + Copy>(
             prev,
             origin,
             counts_from: origin,
+            place: place_of(&first, &cell),
         })
         .collect();
     culprits.sort_unstable();

@@ -3,7 +3,7 @@
 //! All lists are sorted by cell and then as their types are ordered, so that equal results are equal bytes. The procedures
 //! give cells and values as numbers (`SegmentResult<u32, u32>`); [`SegmentResult::resolve`] makes them whole.
 
-use super::columns::Columns;
+use super::columns::{Columns, row_at};
 use alloy_primitives::{Address, B256};
 use manaflow_loader::model::{Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
@@ -26,6 +26,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::VersionNotBefore,
+        Self::VirginNotDefault,
+        Self::DoubleUse,
+        Self::StaleRead,
+        Self::WrongBefore,
+        Self::Contradiction,
+    ];
+
     /// Kebab-case name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,6 +81,8 @@ pub struct Culprit<C = Cell, V = Value> {
     pub counts_from: u64,
     /// Version and value that were live; of a contradiction, those that the demands before it agree on. `None` if unknown.
     pub expected: Option<(Version, V)>,
+    /// Place of the move in its transaction; as numbers, before [`SegmentResult::resolve`], 0.
+    pub place: u32,
 }
 
 /// A demand on what was live when the segment began: its requirement.
@@ -90,6 +102,8 @@ pub struct Demand<C = Cell, V = Value> {
     pub origin: u64,
     /// Block from which the generations in it count: the origin, or an earlier one that a merge brought it to.
     pub counts_from: u64,
+    /// Place of the first use's move in its transaction; as numbers, before [`SegmentResult::resolve`], 0.
+    pub place: u32,
 }
 
 /// The last write of a cell.
@@ -169,6 +183,7 @@ impl SegmentResult<u32, u32> {
                     prev: columns.value(d.cell, d.prev),
                     origin: d.origin,
                     counts_from: d.counts_from,
+                    place: place_of(columns, d.first, d.cell),
                 })
                 .collect(),
             exits: (self.exits.iter())
@@ -211,7 +226,16 @@ fn resolve_culprit<S: Columns>(c: &Culprit<u32, u32>, columns: &S) -> Culprit {
         prev: columns.value(c.cell, c.prev),
         counts_from: c.counts_from,
         expected,
+        place: place_of(columns, c.location, c.cell),
     }
+}
+
+/// Place of the first move on a cell in the row at a location.
+fn place_of<S: Columns>(columns: &S, location: Location, cell: u32) -> u32 {
+    let found = row_at(columns, location)
+        .and_then(|row| columns.cells()[columns.moves_of(row)].iter().position(|other| *other == cell));
+    // A row has fewer than 2^32 moves, and the one that is asked for.
+    found.map_or(0, |place| place as u32)
 }
 
 impl SegmentResult {
@@ -291,6 +315,7 @@ fn contradictions(demands: &[Demand], stated: Option<Value>) -> Vec<Culprit> {
                 prev: d.prev,
                 counts_from: d.counts_from,
                 expected: value.map(|v| (version, v)),
+                place: d.place,
             });
         } else {
             (value, explicit, bound) = (Some(d.prev), new_explicit, new_bound);

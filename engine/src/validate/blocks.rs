@@ -1,13 +1,12 @@
 //! One block: decoded once, then its rows judged by Solo in runs, and the whole by Block.
 
 use super::faults::Faults;
-use super::piece::{Head, Piece, decode, hashes};
+use super::piece::{Piece, decode, hashes};
 use super::{Checks, Progress, ValidateError};
 use crate::backend::Backends;
-use crate::block::{
-    Ancestor, BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes, check_links,
-};
+use crate::block::{BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes};
 use crate::reason::{Check, Fault, Reason};
+use crate::segment::{Head, evidence, links, one_waiting};
 use crate::solo::check::{Checker, Claim};
 use crate::solo::code::CodeTable;
 use crate::solo::environment::Environment;
@@ -21,6 +20,7 @@ use alloy_primitives::{Address, B256, Bytes, keccak256};
 use manaflow_loader::file::{BlockFile, BlockView, MoveReader, OmmersView, RowView};
 use manaflow_loader::model::{Cell, Location, Outcome, Value};
 use manaflow_loader::rules::ChainRules;
+use manaflow_loader::summary::{HEADS, Waiting};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub(super) struct BlockCounts {
     pub moves: u64,
     pub gas: u64,
     pub unchecked: Unchecked,
+    /// A rule that waits for the total difficulty.
+    pub waiting: Option<Waiting>,
     /// The miner of a block whose ommers are known by hash only, and the block's closing.
     pub unknown_miner: Option<(Address, Location)>,
 }
@@ -194,7 +196,7 @@ fn judge(
         counts.signatures += 1 + envelope.authorization_list().map_or(0, |list| list.len() as u64);
     }
     if shared.checks.has(Check::Hashes) || shared.checks.has(Check::Blocks) {
-        counts.unchecked = judge_block(piece, block, &decoded, shared)?;
+        (counts.unchecked, counts.waiting) = judge_block(piece, block, &decoded, shared)?;
     }
     if shared.checks.has(Check::Signatures) || shared.checks.has(Check::Execution) {
         decoded.rows.par_chunks(RUN).try_for_each(|run| judge_run(piece, &decoded, run, shared))?;
@@ -234,7 +236,7 @@ fn judge_run(
             run.iter().try_for_each(|row| execute(piece, block, row, checker, &mut faults))
         })?;
     }
-    shared.faults.take(&mut faults);
+    shared.faults.take(piece.place, &mut faults);
     Ok(())
 }
 
@@ -285,7 +287,7 @@ fn judge_block(
     place: usize,
     block: &Decoded<'_>,
     shared: &Shared<'_>,
-) -> Result<Unchecked, ValidateError> {
+) -> Result<(Unchecked, Option<Waiting>), ValidateError> {
     let rules = piece.file.rules();
     let mut faults = Vec::new();
     let mut unchecked = Unchecked::default();
@@ -333,44 +335,47 @@ fn judge_block(
     if shared.checks.has(Check::Hashes) {
         unchecked += check_hashes(&input, rules, &mut faults);
     }
-    let is_first = place == piece.blocks.start;
-    let wants_window = shared.checks.has(Check::Blocks) || (is_first && shared.checks.has(Check::Hashes));
-    let window = if wants_window { piece.window(place)? } else { Vec::new() };
-    if is_first {
-        check_window(number, &window, shared.checks, &mut faults);
-    }
     if shared.checks.has(Check::Blocks) {
         unchecked += check_body(&input, rules, &mut faults);
-        let window: Vec<Ancestor<'_>> = window
-            .iter()
-            .map(|Head { header, hash, ommers, .. }| Ancestor { header, hash: *hash, ommers: ommers.as_deref() })
-            .collect();
-        let total_difficulty = piece.total_difficulty_before(place);
-        unchecked += check_links(&head, &window, total_difficulty, rules, &mut faults);
     }
-    shared.faults.take(&mut faults);
-    Ok(unchecked)
+    let waiting = judge_links(piece, place, shared, &mut faults, &mut unchecked)?;
+    shared.faults.take(piece.place, &mut faults);
+    Ok((unchecked, waiting))
 }
 
-/// Headers before the first block judged are evidence only as far as the hash chain goes: each names the one before and its
-/// own ommers. Faults are the first block's; its own link to the last of them is a rule of its own.
-fn check_window(number: u64, window: &[Head], checks: Checks, faults: &mut Vec<Fault>) {
-    let Some(opening) = Location::new(number, 0) else { return };
-    let mut fault = |check, reason, i: usize, got: B256, expected: B256| {
-        if checks.has(check) {
-            let before = window.len() - i;
-            let got = format!("{got}, {before} headers before");
-            faults.push(Fault::new(opening, check, reason, got, expected));
-        }
-    };
-    for (i, head) in window.iter().enumerate() {
-        if i > 0 && head.header.parent_hash != window[i - 1].hash {
-            fault(Check::Blocks, Reason::WrongParentHash, i, head.header.parent_hash, window[i - 1].hash);
-        }
-        if let Some(hash) = head.ommers_hash
-            && head.header.ommers_hash != hash
-        {
-            fault(Check::Hashes, Reason::WrongOmmersHash, i, head.header.ommers_hash, hash);
-        }
+/// The rules between headers. Those of a piece's first headers wait for what a seam may bring (`segment`): what is found
+/// here is for those who watch, and for a run that stops at the first fault.
+fn judge_links(
+    piece: &Piece<'_>,
+    place: usize,
+    shared: &Shared<'_>,
+    faults: &mut Vec<Fault>,
+    unchecked: &mut Unchecked,
+) -> Result<Option<Waiting>, ValidateError> {
+    let number = piece.number(place);
+    let is_first = place == piece.blocks.start;
+    let wants_headers = shared.checks.has(Check::Blocks) || (is_first && shared.checks.has(Check::Hashes));
+    if !wants_headers {
+        return Ok(None);
     }
+    let (head, window) = (piece.head(place)?, piece.window(place)?);
+    let total = piece.total_difficulty_before(place);
+    let rules = piece.file.rules();
+    if place - piece.blocks.start < HEADS {
+        let mut again = Vec::new();
+        if is_first {
+            evidence(number, &window, shared.checks, &mut again);
+        }
+        if shared.checks.has(Check::Blocks) {
+            links(number, &head, &window.iter().collect::<Vec<_>>(), total, rules, &mut again);
+        }
+        shared.faults.note(again.len());
+        return Ok(None);
+    }
+    let window: Vec<&Head> = window.iter().collect();
+    let mut lacks = links(number, &head, &window, total, rules, faults);
+    let waits = std::mem::take(&mut lacks.merge_rules) > 0;
+    *unchecked += lacks;
+    let parent = window.last().map(|parent| &parent.header);
+    Ok(waits.then(|| one_waiting(number, &head.header, parent, piece.difficulty_before(place))))
 }

@@ -58,26 +58,33 @@ fn named_codes(pieces: &[&Piece<'_>]) -> Result<HashSet<B256>, ValidateError> {
     Ok(named)
 }
 
-/// Code blobs that do not hash to their keys, each at the first transaction that names it.
-pub(super) fn wrong_codes(pieces: &[Piece<'_>], shared: &Shared<'_>) -> Result<(), ValidateError> {
-    for (file, codes) in shared.codes.iter().enumerate() {
-        let mut wrong: BTreeMap<B256, B256> = codes.wrong_keys().into_iter().collect();
-        for piece in pieces.iter().filter(|p| p.file_index == file) {
-            for block in piece.blocks.clone() {
-                if wrong.is_empty() {
-                    break;
-                }
-                for row in piece.file.block(block)?.transactions() {
-                    for (place, i) in row.moves().enumerate() {
-                        let m = piece.file.move_at(i)?;
-                        for value in [m.prev, m.next] {
-                            if let Value::Account(account) = value
-                                && let Some(hash) = wrong.remove(&account.code_hash)
-                            {
-                                let key = account.code_hash;
-                                let fault = Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
-                                shared.faults.take(&mut vec![fault.at_move(place as u32, m.cell)]);
-                            }
+/// Code blobs that do not hash to their keys, a list a file: key to hash.
+pub(super) fn wrong_keys(codes: &[Arc<CodeTable>]) -> Vec<BTreeMap<B256, B256>> {
+    codes.iter().map(|codes| codes.wrong_keys().into_iter().collect()).collect()
+}
+
+/// Wrong code blobs, each at the first transaction of a piece that names it.
+pub(super) fn wrong_codes(
+    pieces: &[Piece<'_>],
+    wrong: &[BTreeMap<B256, B256>],
+    shared: &Shared<'_>,
+) -> Result<(), ValidateError> {
+    for piece in pieces {
+        let mut wrong = wrong[piece.file_index].clone();
+        for block in piece.blocks.clone() {
+            if wrong.is_empty() {
+                break;
+            }
+            for row in piece.file.block(block)?.transactions() {
+                for (place, i) in row.moves().enumerate() {
+                    let m = piece.file.move_at(i)?;
+                    for value in [m.prev, m.next] {
+                        if let Value::Account(account) = value
+                            && let Some(hash) = wrong.remove(&account.code_hash)
+                        {
+                            let key = account.code_hash;
+                            let fault = Fault::new(row.location(), Check::Hashes, Reason::WrongCode, hash, key);
+                            shared.faults.take(piece.place, &mut vec![fault.at_move(place as u32, m.cell)]);
                         }
                     }
                 }

@@ -74,18 +74,6 @@ impl<'a> PieceColumns<'a> {
         })
     }
 
-    /// Place of the move on a cell in the transaction at a location.
-    pub fn place_of(&self, location: Location, cell: &Cell) -> Option<u32> {
-        let row = self.locations.binary_search(&location).ok()? as u32;
-        let range = self.moves_of(row);
-        range.clone().position(|i| self.cell(self.cells[i]) == *cell).map(|i| i as u32)
-    }
-
-    /// Block from which the segment's generations count.
-    pub fn origin_block(&self) -> u64 {
-        self.origin
-    }
-
     /// Moves.
     pub fn len(&self) -> usize {
         self.cells.len()

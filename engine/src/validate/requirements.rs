@@ -25,7 +25,7 @@ const CHUNK: usize = 64;
 const BATCH: usize = 16;
 
 /// Hashes of the demands of one piece, chunk by chunk.
-pub(super) fn chunks(demands: &[Demand]) -> Vec<B256> {
+pub(crate) fn chunks(demands: &[Demand]) -> Vec<B256> {
     let batches = demands.par_chunks(CHUNK * BATCH).map(|batch| {
         let mut bytes = Vec::with_capacity(batch.len() * DEMAND_BYTES);
         batch.iter().for_each(|demand| encode_demand(demand, &mut bytes));
@@ -35,7 +35,7 @@ pub(super) fn chunks(demands: &[Demand]) -> Vec<B256> {
 }
 
 /// Keccak-256 over all requirements in fixed width (PROTOCOL.md section 8); `None` if there are none.
-pub(super) fn digest(
+pub(crate) fn digest(
     windows: &[WindowRequirement],
     chunks: impl Iterator<Item = B256>,
     assumed: &[(Assumption, Location)],
@@ -103,6 +103,7 @@ mod tests {
             prev: Value::Word(U256::from(3)),
             origin: 9,
             counts_from: 9,
+            place: 0,
         };
         let assumed = (Assumption { cell: Cell::account(Address::ZERO), origin: 9, declared: true }, at(9));
         assert_eq!(digest(&[], &[], &[]), None);

@@ -21,7 +21,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Every procedure of double use, and blocks from both ends and from the middle.
-const ORDERS: [Order; 3] = [Order::Forward, Order::Reverse, Order::Shuffled(5)];
+pub const ORDERS: [Order; 3] = [Order::Forward, Order::Reverse, Order::Shuffled(5)];
 
 /// A segment, taken apart.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Sample {
         Self { rules: file.rules().clone(), segments: segments.collect(), codes: codes.collect() }
     }
 
-    fn write(&self, path: &Path) -> manaflow_loader::Result<()> {
+    pub fn write(&self, path: &Path) -> manaflow_loader::Result<()> {
         let mut writer = Writer::create(path, &self.rules, "test")?;
         for (hash, code) in &self.codes {
             writer.code(*hash, code)?;

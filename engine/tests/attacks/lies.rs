@@ -18,11 +18,11 @@ use manaflow_loader::model::{
 use manaflow_loader::rules::Fork;
 use std::path::Path;
 
-type Change = Box<dyn Fn(&mut Sample)>;
+pub type Change = Box<dyn Fn(&mut Sample)>;
 
 /// What must come of a lie.
 #[derive(Clone, Debug)]
-enum Expected {
+pub enum Expected {
     /// This fault at least.
     Fault(u64, u64, Check, Reason),
     /// No file: the writer says that it cannot be said.
@@ -31,10 +31,10 @@ enum Expected {
     AnotherClaim,
 }
 
-struct Lie {
-    name: String,
-    change: Change,
-    expected: Expected,
+pub struct Lie {
+    pub name: String,
+    pub change: Change,
+    pub expected: Expected,
 }
 
 /// A place in a sample, and where lies about it are collected.
@@ -445,7 +445,7 @@ fn about_block(at: &mut At<'_>, header: &Header, ommers: &Ommers, withdrawals: O
 }
 
 /// All lies about a sample of one segment.
-fn lies_about(sample: &Sample) -> Vec<Lie> {
+pub fn lies_about(sample: &Sample) -> Vec<Lie> {
     let mut lies = Vec::new();
     let [segment] = sample.segments.as_slice() else { panic!("a sample of one segment") };
     for (place, record) in segment.blocks.iter().enumerate() {

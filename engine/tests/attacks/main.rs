@@ -36,12 +36,14 @@
 //! | money from nothing at a seam | d `attacks::money_from_nothing` |
 //! | code that is not what its key says, or not there | `moves::code_blobs_hash_to_their_keys_and_are_there` |
 //! | a number beyond the table, a table with duplicates | loader `file::tests::hostile` |
+//! | a seam: another chain's block, false headers or totals brought along, blocks twice or missing | `segments` |
+//! | hints of the sum procedure | d `sums::no_hint_confirms_a_lie` |
 //!
-//! Not here, since what they attack does not exist yet: batches of signatures, summaries on disk, the sum procedure, native
-//! transactions.
+//! Not here, since what they attack does not exist yet: batches of signatures, native transactions.
 
 mod blocks;
 mod built;
 mod kit;
 mod lies;
 mod moves;
+mod segments;

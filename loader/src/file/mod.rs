@@ -17,6 +17,7 @@ mod view;
 mod write;
 mod zero_runs;
 
+pub(crate) use check::check_earlier;
 pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
 pub use moves::MoveReader;
 pub use read::{BlockFile, SectionSize, Segment};

@@ -150,6 +150,12 @@ impl BlockFile {
         &self.versions
     }
 
+    /// Keccak-256 of header and page table: of the layout, and of the checksum of every page. A file made to deceive can
+    /// have that of another one.
+    pub fn fingerprint(&self) -> B256 {
+        alloy_primitives::keccak256(&self.map[..self.layout.page_table.end as usize])
+    }
+
     /// Rules of the chain.
     pub fn rules(&self) -> &ChainRules {
         &self.rules
