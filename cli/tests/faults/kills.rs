@@ -84,3 +84,75 @@ fn validate_ended_at_any_moment() {
         serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|report| report["verdict"] == "valid")
     });
 }
+
+#[test]
+fn merge_ended_at_any_moment() {
+    let Some(world) = World::new("faults: merge_ended_at_any_moment") else { return };
+    let file = text(&world.path("reference.mana")).to_owned();
+    let (one, other, both) = (world.path("a.mans"), world.path("b.mans"), world.path("ab.mans"));
+    for (summary, blocks) in [(&one, "0..29"), (&other, "30..54")] {
+        let output = run(&["validate", &file, "--blocks", blocks, "--summary", text(summary)]);
+        assert_eq!(code(&output, blocks), 0);
+    }
+    let merge = |output: &Path| ["merge", text(&one), text(&other), "--summary", text(output)].map(str::to_owned);
+    let words = merge(&both);
+    assert_eq!(code(&run(&words.each_ref().map(String::as_str)), "merge"), 0);
+    let whole = std::fs::read(&both).expect("merged");
+    let output = folder_for(&world, "out").join("ab.mans");
+    let words = merge(&output);
+    end_at_any_moment(amount(9, 200), &words.each_ref().map(String::as_str), &output, |bytes| bytes == whole);
+}
+
+/// Interrupted again and again, a validation goes on from its checkpoint, and ends with the report of an undisturbed one.
+#[test]
+fn checkpointed_validate_ended_at_any_moment() {
+    let Some(data) = manaflow_datasets::data_for("faults: checkpointed_validate_ended_at_any_moment") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("x.mana");
+    let chain = data.join("chains/geth600/chain.rlp");
+    assert_eq!(code(&run(&["import", text(&chain), "--output", text(&file)]), "import"), 0);
+    let report = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split_once(",\"run\":{").expect("a report").0.to_owned()
+    };
+    let started = Instant::now();
+    let undisturbed = run(&["validate", text(&file), "--json"]);
+    let span = started.elapsed();
+    assert_eq!(code(&undisturbed, "undisturbed"), 0);
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).expect("created");
+    let checkpoint = out.join("x.mans");
+    let args = ["validate", text(&file), "--json", "--checkpoint", text(&checkpoint), "--checkpoint-every", "0"];
+    let (wanted, mut ended, mut done, mut went_on) = (amount(8, 200), 0, 0, 0);
+    let mut draw = Draw::new();
+    while ended < wanted || went_on == 0 {
+        assert!(done <= 20 * wanted, "{ended} of {wanted} were ended, {done} were done before");
+        let mut child = start(&args);
+        std::thread::sleep(draw.moment((ended + done) % wanted, wanted, span.mul_f64(1.5)));
+        child.kill().expect("killed");
+        let output = child.wait_with_output().expect("it ended");
+        if checkpoint.exists() {
+            manaflow_loader::summary::Summary::read(&checkpoint).expect("it is whole");
+        }
+        assert!(names(&out).len() <= 2, "{:?}", names(&out));
+        if output.status.signal() == Some(9) {
+            ended += 1;
+            if !checkpoint.exists() || ended % 2 == 0 {
+                continue;
+            }
+            // Undisturbed from here on.
+            let resumed = run(&args);
+            assert_eq!(code(&resumed, "resumed"), 0);
+            assert_eq!(report(&resumed), report(&undisturbed));
+            went_on += usize::from(String::from_utf8_lossy(&resumed.stderr).contains("goes on after"));
+        } else {
+            assert_eq!(code(&output, "done before"), 0);
+            assert_eq!(report(&output), report(&undisturbed));
+            done += 1;
+        }
+        for name in names(&out) {
+            std::fs::remove_file(out.join(name)).expect("removed");
+        }
+    }
+    eprintln!("checkpointed validate ended at {ended} moments, went on {went_on} times, done before {done}");
+}

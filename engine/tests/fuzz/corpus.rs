@@ -7,10 +7,13 @@ use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use manaflow_engine::backend::Backends;
 use manaflow_engine::import::import;
-use manaflow_loader::file::Writer;
+use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, summarise};
+use manaflow_loader::file::{BlockFile, Writer};
 use manaflow_loader::rules::ChainRules;
-use manaflow_loader::source::{Options, recognise};
+use manaflow_loader::source::{self, recognise};
+use manaflow_loader::summary::Summary;
 use serde_json::{Value, json};
 
 const KEY: [u8; 32] = [0x46; 32];
@@ -268,11 +271,34 @@ fn imported() -> Vec<u8> {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("genesis.json"), genesis_json().to_string()).expect("written");
     std::fs::write(path("chain.rlp"), [first_block(), second_block()].concat()).expect("written");
-    let found = recognise(&[path("chain.rlp")], &Options::default()).expect("it is well-formed");
+    let found = recognise(&[path("chain.rlp")], &source::Options::default()).expect("it is well-formed");
     let mut writer = Writer::create(path("x.mana"), &found.rules, "corpus").expect("created");
     import(&found, &mut writer, &mut |_| {}).expect("imported");
     writer.finish().expect("written");
     std::fs::read(path("x.mana")).expect("there")
+}
+
+/// The summary of the small chain.
+fn summary() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.mana");
+    std::fs::write(&path, imported()).expect("written");
+    let file = BlockFile::open(&path).expect("it is well-formed");
+    let options = Options {
+        order: Order::Forward,
+        checks: Checks::ALL,
+        blocks: Some(1..=2),
+        state_root: Some(StateRootAt::Never),
+        limit: 100,
+        fail_fast: false,
+        list_requirements: true,
+        backends: Backends::default(),
+        version: String::new(),
+        revm: String::new(),
+    };
+    let (_, segments) = summarise(&[&file], &options, &Progress::default(), None).expect("it can be judged");
+    let rules = file.rules().clone();
+    Summary { manaflow: "0".into(), revm: "0".into(), rules, input: None, segments }.encode()
 }
 
 /// Inputs of a target that it takes.
@@ -294,6 +320,7 @@ pub fn inputs(target: &str) -> Vec<Vec<u8>> {
         "snapshot" => vec![snapshot()],
         "genesis" => vec![genesis_json().to_string().into_bytes()],
         "fixtures" => vec![fixtures()],
+        "summary" => vec![summary()],
         "rules" => vec![mainnet.to_bytes(), small_genesis().rules.to_bytes()],
         "transaction" => transactions(),
         other => panic!("no inputs for {other}"),

@@ -151,7 +151,7 @@ macro_rules! tests {
     };
 }
 
-tests! { block_file sealed_block_file block rlp_chain era1 unpacked_era1 snapshot genesis fixtures rules transaction }
+tests! { block_file sealed_block_file block rlp_chain era1 unpacked_era1 snapshot genesis fixtures summary rules transaction }
 
 /// The inputs are what they are meant to be: taken by the decoders, so that changes of them reach far.
 #[test]
@@ -191,6 +191,7 @@ fn inputs_are_taken() {
     let [manaflow_loader::source::Source::Snapshot(snapshot)] = &found.sources[..] else { panic!("one snapshot") };
     snapshot.load().unwrap_or_else(|e| panic!("{e}"));
     let cases = manaflow_loader::source::fixture::decode(&corpus::inputs("fixtures")[0]).expect("it is well-formed");
+    manaflow_loader::summary::Summary::decode(&corpus::inputs("summary")[0]).expect("it is well-formed");
     assert!(cases.len() == 1 && cases[0].genesis.is_ok() && cases[0].blocks.len() == 2);
     for bytes in corpus::inputs("transaction") {
         manaflow_engine::solo::transaction::decode(&bytes).unwrap_or_else(|e| panic!("{e}"));

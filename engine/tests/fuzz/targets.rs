@@ -6,12 +6,14 @@
 use alloy_primitives::Bytes;
 use manaflow_engine::backend::Backends;
 use manaflow_engine::import::{prepare, snapshot_state};
+use manaflow_engine::segment::{MergeOptions, merge_summaries};
 use manaflow_engine::solo::record::SignedTransaction;
 use manaflow_engine::solo::transaction;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, validate};
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::{self, Chain, Genesis, Source, SourceBlock, recognise};
+use manaflow_loader::summary::Summary;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -21,7 +23,7 @@ use tempfile::TempDir;
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("block_file", block_file),
     ("sealed_block_file", sealed_block_file),
     ("block", block),
@@ -31,6 +33,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("snapshot", snapshot),
     ("genesis", genesis),
     ("fixtures", fixtures),
+    ("summary", summary),
     ("rules", rules),
     ("transaction", transaction),
 ];
@@ -295,6 +298,26 @@ pub fn fixtures(bytes: &[u8]) {
             assert_eq!((genesis.hash, stated.rules.genesis), (stated.hash, Some(stated.hash)));
         }
         case.blocks.iter().for_each(|taken| block(&taken.rlp));
+    }
+}
+
+/// Any bytes as a summary, as they are and with a right checksum; it has one form.
+pub fn summary(bytes: &[u8]) {
+    let mut sealed = bytes.to_vec();
+    if let Some(content) = sealed.len().checked_sub(8) {
+        let length = (content + 8) as u64;
+        if content >= 24 {
+            sealed[16..24].copy_from_slice(&length.to_le_bytes());
+        }
+        let checksum = xxhash_rust::xxh3::xxh3_64(&sealed[..content]);
+        sealed[content..].copy_from_slice(&checksum.to_le_bytes());
+    }
+    for bytes in [bytes, &sealed] {
+        let Ok(summary) = Summary::decode(bytes) else { continue };
+        assert_eq!(summary.encode(), bytes, "one form");
+        // Alone, a verdict or a refusal.
+        let options = MergeOptions { gaps: true, limit: 10, list_requirements: true, version: String::new() };
+        let _ = merge_summaries(vec![("fuzz".into(), summary)], &options);
     }
 }
 
