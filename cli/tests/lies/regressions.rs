@@ -2,8 +2,10 @@
 
 use alloy_primitives::B256;
 use manaflow_datasets::lies::ledger::Ledger;
+use manaflow_datasets::lies::moves::NOBODY;
 use manaflow_datasets::lies::sample::{Answer, Sample};
 use manaflow_datasets::sample;
+use manaflow_engine::reason::Reason;
 use manaflow_loader::model::{Mark, Ommers};
 
 /// Two blocks of one segment and of one miner whose ommers are known by hash only: what is assumed of the miner was put
@@ -23,4 +25,23 @@ fn what_is_assumed_of_a_miner_does_not_hang_on_the_order() {
     for (assumption, location) in &judged.assumed {
         assert_eq!(ledger.assumed.get(&(0, assumption.cell)), Some(location), "the last block");
     }
+}
+
+/// A worker keeps its EVM from transaction to transaction: what one was refused must not be the fault of the next.
+#[test]
+fn what_one_run_was_refused_is_not_the_fault_of_the_next() {
+    let file = Sample::open(&sample("mainnet.mana"));
+    let place = file.segments.iter().position(|segment| segment.start.first == 15_537_393).expect("the block");
+    let honest = file.segment(place);
+    let (mut refused, mut other) = (honest.clone(), honest);
+    refused.change_header(0, 0, |header| header.beneficiary = NOBODY);
+    other.change_header(0, 0, |header| header.extra_data = vec![1].into());
+    let one_worker = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+    one_worker.install(|| {
+        let Answer::Judged(judged) = refused.judge() else { panic!("no verdict") };
+        assert!(judged.report.invalid.iter().any(|fault| fault.reason == Reason::UndeclaredCell));
+        let Answer::Judged(judged) = other.judge() else { panic!("no verdict") };
+        let reasons: Vec<Reason> = judged.report.invalid.iter().map(|fault| fault.reason).collect();
+        assert_eq!(reasons, [Reason::WrongHashWrite], "{:?}", judged.report.invalid);
+    });
 }

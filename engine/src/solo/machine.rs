@@ -98,6 +98,9 @@ impl<B: Befores + Default> Machine<B> {
 
     /// Ends a run: afters out, journal empty, its memory kept.
     fn settle<T>(&mut self, result: Result<T, EVMError<Refusal>>, effect: Option<&mut Effect>) -> Result<T, Stop> {
+        // A refusal in the outermost frame waits in the context to be taken when the result is made; where the beneficiary is
+        // refused before that, it would be taken by the next run as its own.
+        self.evm.ctx.error = Ok(());
         let journal = &mut self.evm.ctx.journaled_state;
         let mut state = journal.finalize();
         if let Some(effect) = effect {
