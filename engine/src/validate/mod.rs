@@ -17,6 +17,7 @@ mod run;
 
 use crate::backend::Backends;
 use crate::double_use;
+use crate::keccak;
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -363,7 +364,7 @@ impl<'a> Task<'a> {
             backends: BTreeMap::from([
                 ("signatures".into(), options.backends.signatures.name().into()),
                 ("execution".into(), "revm".into()),
-                ("hashes".into(), "keccak-asm".into()),
+                ("hashes".into(), keccak::Backend::best().name().into()),
             ]),
             versions: Versions {
                 manaflow: options.version.clone(),
