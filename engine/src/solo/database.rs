@@ -4,6 +4,7 @@
 //! are those of one transaction, so what an earlier run left is answered here and never asked again.
 
 use super::effect::{AccountAfter, Effect};
+use super::keccak_memo::KeccakMemo;
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::Cell;
@@ -82,12 +83,14 @@ impl Overlay {
 }
 
 /// revm's database: the overlay, and below it the befores.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Db<B> {
     /// Who answers.
     pub befores: B,
     /// Empty outside of system transactions.
     pub overlay: Overlay,
+    /// Here because instructions reach it here. It answers nothing about state.
+    pub memo: KeccakMemo,
 }
 
 impl<B: Befores> Database for Db<B> {

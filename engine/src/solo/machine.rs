@@ -4,6 +4,7 @@ use super::constantinople;
 use super::database::{Befores, Db, Overlay, Refusal};
 use super::effect::Effect;
 use super::environment::Environment;
+use super::keccak_memo;
 use super::meter::Meter;
 use alloy_primitives::{Address, Bytes, TxKind};
 use manaflow_loader::rules::Fork;
@@ -83,6 +84,8 @@ fn build<B: Befores>(db: Db<B>, environment: &Environment) -> Evm<B> {
         .with_block(environment.block.clone())
         .with_cfg(environment.cfg.clone())
         .build_mainnet_with_inspector(Meter::default());
+    let (opcode, instruction, gas) = keccak_memo::instruction();
+    evm.instruction.insert_instruction(opcode, instruction, gas);
     if environment.fork == Fork::Constantinople {
         evm.instruction.insert_instruction(SSTORE, Instruction::new(constantinople::sstore), 0);
     }
@@ -92,7 +95,7 @@ fn build<B: Befores>(db: Db<B>, environment: &Environment) -> Evm<B> {
 impl<B: Befores + Default> Machine<B> {
     /// A machine in a block.
     pub fn new(befores: B, environment: &Environment) -> Self {
-        let db = Db { befores, overlay: Overlay::default() };
+        let db = Db { befores, ..Db::default() };
         Self { evm: build(db, environment), clears_empty: environment.clears_empty() }
     }
 
@@ -136,8 +139,8 @@ impl<B: Befores + Default> Executor for Machine<B> {
             return;
         }
         // Instructions and gas tables are built for a fork. Constantinople's differs from Petersburg's in gas at least.
-        let db = Db { befores: std::mem::take(self.befores()), overlay: Overlay::default() };
-        self.evm = build(db, environment);
+        let db = std::mem::take(self.database());
+        self.evm = build(Db { overlay: Overlay::default(), ..db }, environment);
     }
 
     fn transaction(&mut self, tx: TxEnv, effect: &mut Effect) -> Result<ExecutionResult, Stop> {

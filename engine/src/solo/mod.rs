@@ -7,6 +7,7 @@ pub mod database;
 pub mod declared;
 pub mod effect;
 pub mod environment;
+mod keccak_memo;
 pub mod machine;
 pub mod meter;
 pub mod record;
