@@ -6,12 +6,13 @@
 use crate::backend::Backends;
 use crate::solo::code::bytecode;
 use crate::solo::record::{Allocation, BlockInput, Importer, RecordError, SignedTransaction};
-use crate::solo::signature::recover_all;
+use crate::solo::signature::{SignatureHints, recover_all, recover_all_with_hints};
 use crate::solo::state::{Before, MemoryState, State};
 use crate::solo::transaction::{self, Envelope};
 use crate::state_root::StateTrie;
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Bytes, KECCAK256_EMPTY};
 use alloy_rlp::Decodable;
 use manaflow_loader::file::Writer;
@@ -101,27 +102,51 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Imports all sources by the default backends. `progress` is told the counts now and then.
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Who does the work.
+    pub backends: Backends,
+    /// Keep the keys of signers and R.y, which spare whoever validates most of the work on signatures.
+    pub hints: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { backends: Backends::default(), hints: true }
+    }
+}
+
+/// Where it goes.
+struct Out<'a> {
+    writer: &'a mut Writer,
+    counts: Counts,
+    options: Options,
+    /// Signers whose keys are written.
+    signers: AddressHashSet,
+}
+
+/// Imports all sources by the default backends, with hints. `progress` is told the counts now and then.
 pub fn import(
     recognised: &Recognised,
     writer: &mut Writer,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    import_by(recognised, writer, Backends::default(), progress)
+    import_by(recognised, writer, Options::default(), progress)
 }
 
 /// Imports all sources. `progress` is told the counts now and then.
 pub fn import_by(
     recognised: &Recognised,
     writer: &mut Writer,
-    backends: Backends,
+    options: Options,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    let mut counts = Counts::default();
+    let mut out = Out { writer, counts: Counts::default(), options, signers: AddressHashSet::default() };
     let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {
-            Source::Chain(chain) => import_chain(chain, writer, backends, &mut counts, progress)?,
+            Source::Chain(chain) => import_chain(chain, &mut out, progress)?,
             Source::Snapshot(folder) => {
                 let snapshot = folder.load()?;
                 let guessed = snapshot.balance_unknown.len();
@@ -131,21 +156,15 @@ pub fn import_by(
                         "{folder}: balance and nonce of {guessed} accounts are not known; they are written as 0, as listed"
                     ));
                 }
-                import_snapshot(&snapshot, recognised, writer, backends, &mut counts)?;
+                import_snapshot(&snapshot, recognised, &mut out)?;
             }
         }
-        progress(&counts);
+        progress(&out.counts);
     }
-    Ok(Imported { counts, notes })
+    Ok(Imported { counts: out.counts, notes })
 }
 
-fn import_chain(
-    chain: &Chain,
-    writer: &mut Writer,
-    backends: Backends,
-    counts: &mut Counts,
-    progress: &mut dyn FnMut(&Counts),
-) -> Result<(), ImportError> {
+fn import_chain(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(&Counts)) -> Result<(), ImportError> {
     let genesis = &chain.genesis;
     let name = genesis.path.display().to_string();
     let alloc: Vec<Allocation> = genesis
@@ -163,8 +182,9 @@ fn import_chain(
     let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
     let trie = (genesis.rules.fork_at(1, 0, false) < Fork::Byzantium && !brings_roots).then(StateTrie::default);
     let mut importer = Importer::new(MemoryState::new(Before::Genesis), genesis.rules.clone(), trie);
-    writer.begin_segment(&chain.start())?;
-    counts.segments += 1;
+    out.writer.begin_segment(&chain.start())?;
+    out.counts.segments += 1;
+    let options = out.options;
 
     let (sender, receiver) = sync_channel::<Result<Vec<(u64, BlockInput)>, ImportError>>(2);
     std::thread::scope(|scope| {
@@ -172,7 +192,7 @@ fn import_chain(
             let sender = sender;
             let mut blocks = chain.blocks();
             loop {
-                let batch = next_batch(&mut blocks, &name, backends);
+                let batch = next_batch(&mut blocks, &name, options);
                 let is_last = match &batch {
                     Ok(batch) => batch.is_empty(),
                     Err(_) => true,
@@ -190,37 +210,33 @@ fn import_chain(
                 } else {
                     importer.block(number, input)
                 };
-                push(
-                    record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?,
-                    &mut importer,
-                    writer,
-                    counts,
-                )?;
+                let record = record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?;
+                push(record, &mut importer, out)?;
             }
-            progress(counts);
+            progress(&out.counts);
         }
         Ok(())
     })
 }
 
-fn push<S: State>(
-    record: BlockRecord,
-    importer: &mut Importer<S>,
-    writer: &mut Writer,
-    counts: &mut Counts,
-) -> Result<(), ImportError> {
-    counts.add(&record);
+fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out<'_>) -> Result<(), ImportError> {
+    out.counts.add(&record);
     for (hash, code) in importer.take_codes() {
-        writer.code(hash, code.original_byte_slice())?;
+        out.writer.code(hash, code.original_byte_slice())?;
     }
-    writer.push(&record)?;
+    for (signer, key) in importer.take_keys() {
+        if out.signers.insert(signer) {
+            out.writer.signer_key(&key.0)?;
+        }
+    }
+    out.writer.push(&record)?;
     Ok(())
 }
 
 fn next_batch(
     blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
     name: &str,
-    backends: Backends,
+    options: Options,
 ) -> Result<Vec<(u64, BlockInput)>, ImportError> {
     let mut batch = Vec::new();
     let mut transactions = 0;
@@ -230,21 +246,27 @@ fn next_batch(
         batch.push(block);
     }
     let numbers: Vec<u64> = batch.iter().map(|block| block.number).collect();
-    Ok(numbers.into_iter().zip(prepare_all(batch, name, backends)?).collect())
+    Ok(numbers.into_iter().zip(prepare_all(batch, name, options)?).collect())
 }
 
 /// Decodes a block and recovers its signers, by libsecp256k1.
 pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
-    Ok(prepare_all(vec![block], name, Backends::default())?.pop().expect("one a block"))
+    let options = Options { hints: false, ..Options::default() };
+    Ok(prepare_all(vec![block], name, options)?.pop().expect("one a block"))
 }
 
 /// Decodes blocks and recovers the signers of all of them together.
-fn prepare_all(blocks: Vec<SourceBlock>, name: &str, backends: Backends) -> Result<Vec<BlockInput>, ImportError> {
+fn prepare_all(blocks: Vec<SourceBlock>, name: &str, options: Options) -> Result<Vec<BlockInput>, ImportError> {
     type Decoded = (BlockInput, Vec<(Bytes, Envelope)>);
     let decoded: Vec<Decoded> =
         blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
     let envelopes: Vec<&Envelope> = decoded.iter().flat_map(|(_, list)| list.iter().map(|(_, tx)| tx)).collect();
-    let mut recovered = recover_all(&envelopes, backends.signatures).into_iter();
+    let backend = options.backends.signatures;
+    let recovered: Vec<_> = match options.hints {
+        true => recover_all_with_hints(&envelopes, backend),
+        false => recover_all(&envelopes, backend).into_iter().map(|r| (r, SignatureHints::default())).collect(),
+    };
+    let mut recovered = recovered.into_iter();
     let sign = |(mut input, list): Decoded| {
         let with = list.into_iter().zip(&mut recovered);
         input.transactions = with.map(|((bytes, tx), by)| SignedTransaction::new(bytes, tx, by)).collect();
@@ -291,21 +313,15 @@ fn decode<T: Decodable>(bytes: &Bytes) -> Result<T, String> {
     alloy_rlp::decode_exact(bytes).map_err(|e| e.to_string())
 }
 
-fn import_snapshot(
-    snapshot: &Snapshot,
-    recognised: &Recognised,
-    writer: &mut Writer,
-    backends: Backends,
-    counts: &mut Counts,
-) -> Result<(), ImportError> {
+fn import_snapshot(snapshot: &Snapshot, recognised: &Recognised, out: &mut Out<'_>) -> Result<(), ImportError> {
     let name = snapshot.folder.display().to_string();
     let first = snapshot.start.first;
     let mut importer = Importer::new(snapshot_state(snapshot), recognised.rules.clone(), None);
-    let input = prepare_all(vec![snapshot.block.clone()], &name, backends)?.pop().expect("one a block");
-    writer.begin_segment(&snapshot.start)?;
-    counts.segments += 1;
+    let input = prepare_all(vec![snapshot.block.clone()], &name, out.options)?.pop().expect("one a block");
+    out.writer.begin_segment(&snapshot.start)?;
+    out.counts.segments += 1;
     let record = importer.block(first, input);
-    push(record.map_err(|error| ImportError::Record { source_name: name, error })?, &mut importer, writer, counts)
+    push(record.map_err(|error| ImportError::Record { source_name: name, error })?, &mut importer, out)
 }
 
 /// The state before a snapshot's block. Accounts whose balance is a guess are taken as listed: their code runs.

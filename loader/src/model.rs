@@ -245,6 +245,8 @@ pub struct TransactionRecord {
     pub moves: Vec<Move>,
     /// Outcome; `None` for system transactions, and if the transaction cannot be included.
     pub outcome: Option<Outcome>,
+    /// Hints: R.y of the transaction's signature, then of each set-code tuple, zero where it is not known; empty if none is.
+    pub signature_r: Vec<B256>,
     /// Outputs of the closing's request calls (EIP-7002, EIP-7251), one each, in order of request type; else empty.
     pub requests: Vec<Bytes>,
 }

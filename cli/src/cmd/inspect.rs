@@ -166,6 +166,7 @@ fn summary_json(file: &BlockFile) -> Result<Json, Failure> {
         "moves": file.move_count(), "cells": file.cell_count(), "values": file.value_count(), "codes": file.code_count(),
         "bytes": file.sizes().iter().map(|s| s.bytes).sum::<u64>(), "bytes_per_move": bytes_per_move(file),
         "segments": segments, "sections": sections,
+        "hints": {"signer_keys": file.signer_keys()?.len(), "signature_r": file.signature_r_count(), "signatures": file.signature_count()},
     }))
 }
 
@@ -194,6 +195,15 @@ fn summary(file: &BlockFile) -> Result<String, Failure> {
         let (rows, bytes) = (grouped(s.rows), grouped(s.bytes));
         out += &format!("{:<18} {rows:>13} {bytes:>13} {:>13.2}\n", s.name, s.bytes as f64 / moves);
     }
+    out += &match (file.signer_keys()?.len(), file.signature_r_count()) {
+        (0, 0) => "hints for signatures: none\n".into(),
+        (keys, points) => format!(
+            "hints for signatures: {} public keys, and R.y of {} of {} signatures\n",
+            grouped(keys as u64),
+            grouped(points),
+            grouped(file.signature_count())
+        ),
+    };
     out += &format!("moves need {:.2} bytes a move: columns, tables of cells and values\n", bytes_per_move(file));
     Ok(out)
 }

@@ -10,6 +10,7 @@
 
 mod bits;
 mod chains;
+mod hints;
 mod regressions;
 
 use manaflow_datasets::lies::bytes;

@@ -124,10 +124,23 @@ const NUMBERS: [(Section, &str, &str); 6] = [
 ];
 
 /// Reserved sections and their names.
-const RESERVED: [(Section, &str); 3] = [
-    (Section::SignerKeys, "reserved section in use: signer-keys"),
-    (Section::SignatureR, "reserved section in use: signature-r"),
+const RESERVED: [(Section, &str); 2] = [
+    (Section::MoveLast, "reserved section in use: move-last"),
     (Section::EcrecoverClaims, "reserved section in use: ecrecover-claims"),
+];
+
+/// Hints of signatures, trusted by nobody.
+const HINTS: [(Section, &str); 2] = [(Section::SignerKeys, "hint: public keys"), (Section::SignatureR, "hint: R.y")];
+
+/// Changes a hint of a row.
+type HintLie = fn(usize, &mut [u8]);
+
+/// Ways to lie in a hint.
+const HINT_LIES: [(&str, HintLie); 4] = [
+    ("a bit of each", |row, hint| hint[row % hint.len()] ^= 1 << (row % 8)),
+    ("half of them", |row, hint| hint[31] ^= (row % 2) as u8),
+    ("all ones", |_, hint| hint.fill(0xff)),
+    ("none", |_, _| {}),
 ];
 
 /// Lies on the bytes of any file, at places drawn.
@@ -344,7 +357,42 @@ fn one_by_one(draw: &mut Draw, add: &mut impl FnMut(&'static str, Foretold, Chan
             true
         }),
     );
-    // Of nothing it claims, the text is only who wrote the file: the one hint of this version.
+    add(
+        "more keys of signers than signatures",
+        Foretold::Malformed("signer-keys"),
+        Box::new(|parts| {
+            let signatures = parts.rows(Section::RowSenders) + parts.rows(Section::Authorities);
+            parts.section(Section::SignerKeys).resize(64 * (signatures + 1), 0);
+            true
+        }),
+    );
+    add(
+        "R.y of one signature more",
+        Foretold::Malformed("signature-r"),
+        Box::new(|parts| {
+            parts.section(Section::SignatureR).extend([1; 32]);
+            // One is as many as there are, or one too many.
+            parts.rows(Section::RowSenders) != 2 * (parts.rows(Section::Blocks) - 1) + 1
+        }),
+    );
+    for (section, kind) in HINTS {
+        for (way, lie) in HINT_LIES {
+            add(
+                kind,
+                Foretold::Nothing,
+                Box::new(move |parts| {
+                    let stride = stride(section);
+                    let bytes = parts.section(section);
+                    bytes.chunks_mut(stride).enumerate().for_each(|(row, hint)| lie(row + at, hint));
+                    if way == "none" {
+                        bytes.clear();
+                    }
+                    !parts.section(section).is_empty() || way == "none"
+                }),
+            );
+        }
+    }
+    // Of nothing it claims, the text is only who wrote the file: a hint, too.
     add(
         "hint: versions text",
         Foretold::Nothing,
@@ -408,7 +456,7 @@ pub enum Flipped {
     Invalid,
     /// Valid, with another digest, requirements, tip hash or rules digest.
     AnotherClaim,
-    /// The text of versions, a named hint.
+    /// A named hint: the text of versions, a key of a signer, R.y.
     Hint,
     /// Valid with the same claim: a survivor.
     Survived,
@@ -443,9 +491,11 @@ pub fn flip(honest: &[u8], truth: &Answer, bit: usize, sealed: bool, path: &Path
     let is_required_alike = (&judged.requirements, &judged.assumed, &judged.windows)
         == (&truth.requirements, &truth.assumed, &truth.windows);
     assert_eq!(is_required_alike, report.requirements_digest == honest.requirements_digest, "bit {bit}");
+    let of_file = Header::parse(&bytes[..HEADER_BYTES], bytes.len() as u64).expect("it was judged").layout;
+    let is_hint = |(section, _): &(Section, &str)| of_file.sections[*section as usize].contains(&(bit as u64 / 8));
     match is_same {
         false => Flipped::AnotherClaim,
-        true if (28..160).contains(&(bit / 8)) => Flipped::Hint,
+        true if (28..160).contains(&(bit / 8)) || HINTS.iter().any(is_hint) => Flipped::Hint,
         true => Flipped::Survived,
     }
 }

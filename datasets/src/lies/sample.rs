@@ -1,7 +1,7 @@
 //! A block file taken apart, to be changed, put together again by the real writer, and judged in every order.
 
 use alloy_consensus::Header;
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use manaflow_engine::REVM_VERSION;
 use manaflow_engine::backend::Backends;
 use manaflow_engine::double_use::{Assumption, Demand};
@@ -37,6 +37,8 @@ pub struct Sample {
     pub segments: Vec<SegmentRecord>,
     /// Code by the hash it is filed under.
     pub codes: BTreeMap<B256, Bytes>,
+    /// Hints: keys of signers.
+    pub keys: Vec<[u8; 64]>,
 }
 
 /// What all orders say of a file.
@@ -71,6 +73,14 @@ pub fn decode_header(bytes: &[u8]) -> Option<Header> {
 /// # Panics
 /// If two orders disagree in anything but `run`, or an error blames the machine.
 pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
+    judge_file_by(path, orders, Backends::default(), Checks::ALL)
+}
+
+/// The same by some backends and for some checks.
+///
+/// # Panics
+/// As [`judge_file`].
+pub fn judge_file_by(path: &Path, orders: &[Order], backends: Backends, checks: Checks) -> Answer {
     let file = match BlockFile::open(path) {
         Ok(file) => file,
         Err(error) => {
@@ -81,13 +91,13 @@ pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
     let mut answers = orders.iter().map(|&order| {
         let options = Options {
             order,
-            checks: Checks::ALL,
+            checks,
             blocks: None,
             state_root: None,
             limit: 1 << 20,
             fail_fast: false,
             list_requirements: true,
-            backends: Backends::default(),
+            backends,
             version: String::new(),
             revm: REVM_VERSION.into(),
         };
@@ -141,7 +151,8 @@ impl Sample {
             let (hash, blob) = file.code(number).expect("a code");
             blob.map(|blob| (hash, Bytes::copy_from_slice(blob)))
         });
-        Self { rules: file.rules().clone(), segments: segments.collect(), codes: codes.collect() }
+        let keys = file.signer_keys().expect("keys").to_vec();
+        Self { rules: file.rules().clone(), segments: segments.collect(), codes: codes.collect(), keys }
     }
 
     /// Writes the file.
@@ -154,6 +165,12 @@ impl Sample {
             writer.begin_segment(&segment.start)?;
             segment.blocks.iter().try_for_each(|block| writer.push(block))?;
         }
+        // Lies may take rows away; there are never more keys than signatures.
+        let blocks = || self.segments.iter().flat_map(|segment| &segment.blocks);
+        let rows =
+            blocks().flat_map(|block| block.transactions.get(1..block.transactions.len() - 1).unwrap_or_default());
+        let signatures: usize = rows.map(|row| 1 + row.authorities.len()).sum();
+        self.keys.iter().take(signatures).try_for_each(|key| writer.signer_key(key))?;
         writer.finish().map(|_| ())
     }
 
@@ -172,7 +189,7 @@ impl Sample {
     /// One of the segments, as a file of its own.
     pub fn segment(&self, place: usize) -> Self {
         let mut one = Self { segments: vec![self.segments[place].clone()], ..self.clone() };
-        one.drop_codes();
+        one.drop_unused();
         one
     }
 
@@ -203,13 +220,13 @@ impl Sample {
             },
         };
         let segments = vec![SegmentRecord { start, blocks: whole.blocks[from..=to].to_vec() }];
-        let mut cut = Self { rules: self.rules.clone(), segments, codes: self.codes.clone() };
-        cut.drop_codes();
+        let mut cut = Self { rules: self.rules.clone(), segments, codes: self.codes.clone(), keys: self.keys.clone() };
+        cut.drop_unused();
         cut
     }
 
-    /// Keeps the codes that moves name.
-    fn drop_codes(&mut self) {
+    /// Keeps the codes that moves name, and the keys of those who are declared to have signed.
+    fn drop_unused(&mut self) {
         let rows = self.segments.iter().flat_map(|s| &s.blocks).flat_map(|b| &b.transactions);
         let named: BTreeSet<B256> = rows
             .flat_map(|t| &t.moves)
@@ -220,6 +237,10 @@ impl Sample {
             })
             .collect();
         self.codes.retain(|hash, _| named.contains(hash));
+        let rows = self.segments.iter().flat_map(|s| &s.blocks).flat_map(|b| &b.transactions);
+        let signers: BTreeSet<Address> =
+            rows.flat_map(|t| t.authorities.iter().chain([&t.sender])).flatten().copied().collect();
+        self.keys.retain(|key| signers.contains(&Address::from_slice(&keccak256(key)[12..])));
     }
 
     /// Changes a header; hash write and child stay as they were.

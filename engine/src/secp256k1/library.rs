@@ -1,6 +1,8 @@
 //! Recovery by libsecp256k1, row by row: the oracle, and what there is where no lanes are.
 
-use super::{PublicKey, Signature};
+use super::recover::prepare;
+use super::words::to_bytes;
+use super::{Found, PublicKey, Signature};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 
@@ -15,4 +17,16 @@ pub(crate) fn recover(signature: &Signature) -> Option<PublicKey> {
     let mut bytes = [0; 64];
     bytes.copy_from_slice(&key.serialize_uncompressed()[1..]);
     Some(PublicKey(bytes))
+}
+
+/// The same with R.y, which the library does not give: R is read once more as a compressed point.
+pub(crate) fn recover_with_root(signature: &Signature) -> Option<Found> {
+    let key = recover(signature)?;
+    let row = prepare(signature)?;
+    let mut compressed = [2 + u8::from(row.is_odd); 33];
+    compressed[1..].copy_from_slice(&to_bytes(&row.x));
+    let point = secp256k1::PublicKey::from_slice(&compressed).ok()?.serialize_uncompressed();
+    let mut root = [0; 32];
+    root.copy_from_slice(&point[33..]);
+    Some(Found { key, root })
 }

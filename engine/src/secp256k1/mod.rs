@@ -56,6 +56,15 @@ impl PublicKey {
     }
 }
 
+/// What recovery finds of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The public key.
+    pub key: PublicKey,
+    /// R.y, most significant first.
+    pub root: [u8; 32],
+}
+
 /// Who is said to have signed, trusted by nobody: the result is that of recovery whatever stands here.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Hints<'a> {
@@ -87,6 +96,11 @@ thread_local! {
 /// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
 pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
     signatures.par_chunks(RUN).flat_map_iter(|rows| recover_run(backend, rows)).collect()
+}
+
+/// The same, with the y of each R, which spares whoever verifies later the roots.
+pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Option<Found>> {
+    signatures.par_chunks(RUN).flat_map_iter(|rows| recover_roots_run(backend, rows)).collect()
 }
 
 /// The same, as addresses.
@@ -154,6 +168,22 @@ fn recover_run(backend: Backend, rows: &[Signature]) -> Vec<Option<PublicKey>> {
         Backend::Scalar => SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
         #[cfg(target_arch = "x86_64")]
         Backend::Avx512 => AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
+        #[cfg(not(target_arch = "x86_64"))]
+        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+    }
+}
+
+/// On this thread.
+fn recover_roots_run(backend: Backend, rows: &[Signature]) -> Vec<Option<Found>> {
+    match backend {
+        Backend::Libsecp256k1 => rows.iter().map(library::recover_with_root).collect(),
+        Backend::Scalar => {
+            SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover_with_roots(rows))
+        }
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx512 => {
+            AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover_with_roots(rows))
+        }
         #[cfg(not(target_arch = "x86_64"))]
         Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
     }

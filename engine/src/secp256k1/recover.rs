@@ -9,7 +9,7 @@ use super::field::{Lanes, Mask, Row, equal, one, roots, work};
 use super::group::{Affine, curve_right_side, multiply_two};
 use super::scalar::{Curve, Secp256k1, invert_scalars, negate, scalar_words};
 use super::words::{FIELD_PRIME, ORDER, Words, add, from_bytes, is_below, to_bytes};
-use super::{PublicKey, Signature, ecmult};
+use super::{Found, PublicKey, Signature, ecmult};
 use std::marker::PhantomData;
 
 /// Vectors of rows in a tile.
@@ -53,6 +53,8 @@ pub(crate) struct Recoverer<L> {
     lifted: Vec<Affine<L>>,
     scalars: [Vec<L>; 3],
     inverses: Vec<L>,
+    /// R.y of all rows, where it is asked for.
+    roots: Option<Vec<Words>>,
 }
 
 impl<L: Lanes> Recoverer<L> {
@@ -63,6 +65,7 @@ impl<L: Lanes> Recoverer<L> {
             lifted: Vec::new(),
             scalars: Default::default(),
             inverses: Vec::new(),
+            roots: None,
         }
     }
 
@@ -70,6 +73,15 @@ impl<L: Lanes> Recoverer<L> {
     pub(crate) fn recover(&mut self, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
         let rows: Vec<Option<Prepared>> = signatures.iter().map(prepare).collect();
         self.recover_prepared::<Secp256k1>(&rows).into_iter().map(|row| row.map(|row| key_of(&row))).collect()
+    }
+
+    /// The same with R.y.
+    pub(crate) fn recover_with_roots(&mut self, signatures: &[Signature]) -> Vec<Option<Found>> {
+        self.roots = Some(Vec::with_capacity(signatures.len() + 2 * L::LANES));
+        let keys = self.recover(signatures);
+        let roots = self.roots.take().unwrap_or_default();
+        let found = |(key, y): (Option<PublicKey>, &Words)| key.map(|key| Found { key, root: to_bytes(y) });
+        keys.into_iter().zip(&roots).map(found).collect()
     }
 
     /// The same for prepared rows and any curve.
@@ -139,6 +151,13 @@ impl<L: Lanes> Recoverer<L> {
             self.lifted.push(Affine { x, y: x });
         }
         lift_all::<L, C>(&mut self.lifted, &parity, &mut dead);
+        // Tiles are whole but for the last, so lanes follow each other as rows do. A second turn has nothing new to say.
+        if let Some(roots) = self.roots.as_mut().filter(|_| !is_negated) {
+            for lifted in &self.lifted {
+                let stored = L::store(&lifted.x, &lifted.y);
+                roots.extend(stored.iter().take(L::LANES).map(Row::y));
+            }
+        }
         let points = self.multiplier.points(vectors);
         for (b, lifted) in self.lifted.iter().enumerate() {
             let y = if is_negated { lifted.y.negate() } else { lifted.y };

@@ -8,11 +8,11 @@ use super::database::{Befores, Refusal};
 use super::effect::{AccountAfter, Effect};
 use super::environment::{Environment, transaction_environment};
 use super::machine::{Executor, Machine, Stop};
-use super::signature::{Recovered, recover_all};
+use super::signature::{Recovered, SignatureHints, recover_all};
 use super::state::State;
 use super::system::{self, SystemBlock};
 use super::transaction::Envelope;
-use crate::secp256k1::Backend;
+use crate::secp256k1::{Backend, PublicKey};
 use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -103,18 +103,20 @@ pub struct SignedTransaction {
     pub sender: Option<Address>,
     /// Recovered authorities, one a set-code tuple; `None` where void.
     pub authorities: Vec<Option<Address>>,
+    /// What is to be kept for those who verify; nothing if no hints are wanted.
+    pub hints: SignatureHints,
 }
 
 impl SignedTransaction {
     /// Whose signatures have been recovered.
-    pub fn new(bytes: Bytes, envelope: Envelope, recovered: Recovered) -> Self {
-        Self { bytes, envelope, sender: recovered.sender, authorities: recovered.authorities }
+    pub fn new(bytes: Bytes, envelope: Envelope, (recovered, hints): (Recovered, SignatureHints)) -> Self {
+        Self { bytes, envelope, sender: recovered.sender, authorities: recovered.authorities, hints }
     }
 
     /// Recovers sender and authorities of one transaction, by libsecp256k1.
     pub fn recover(bytes: Bytes, envelope: Envelope) -> Self {
         let recovered = recover_all(&[&envelope], Backend::default()).pop().expect("one a transaction");
-        Self::new(bytes, envelope, recovered)
+        Self::new(bytes, envelope, (recovered, SignatureHints::default()))
     }
 }
 
@@ -194,6 +196,8 @@ pub struct Importer<S: State> {
     /// Where receipts need post-state roots that the source does not have: the whole state as a trie.
     trie: Option<StateTrie>,
     effect: Effect,
+    /// Keys of signers of what was recorded since they were taken.
+    keys: Vec<(Address, PublicKey)>,
 }
 
 impl<S: State> Importer<S> {
@@ -202,12 +206,17 @@ impl<S: State> Importer<S> {
     pub fn new(state: S, rules: ChainRules, trie: Option<StateTrie>) -> Self {
         let environment = Environment::new(&Header::default(), &rules);
         let recorder = Recorder { state: Some(state), ..Recorder::default() };
-        Self { machine: Machine::new(recorder, &environment), rules, trie, effect: Effect::default() }
+        Self { machine: Machine::new(recorder, &environment), rules, trie, effect: Effect::default(), keys: Vec::new() }
     }
 
     /// Code that was asked for since the last call; each hash may come more than once.
     pub fn take_codes(&mut self) -> Vec<(B256, Bytecode)> {
         std::mem::take(&mut self.machine.befores().codes)
+    }
+
+    /// Signers of what was recorded since the last call, with their keys; each may come more than once.
+    pub fn take_keys(&mut self) -> Vec<(Address, PublicKey)> {
+        std::mem::take(&mut self.keys)
     }
 
     /// The state reached.
@@ -280,8 +289,14 @@ impl<S: State> Importer<S> {
         witness: Option<B256>,
     ) -> Result<TransactionRecord, RecordError> {
         self.machine.befores().start(false);
-        let mut record =
-            TransactionRecord { bytes: tx.bytes, sender: tx.sender, authorities: tx.authorities, ..Default::default() };
+        let mut record = TransactionRecord {
+            bytes: tx.bytes,
+            sender: tx.sender,
+            authorities: tx.authorities,
+            signature_r: tx.hints.roots,
+            ..Default::default()
+        };
+        self.keys.extend(tx.hints.keys);
         // A transaction without sender, or one that cannot be included, is written as it is: `validate` says why.
         let Some(sender) = tx.sender else { return Ok(record) };
         let env = transaction_environment(&tx.envelope, sender, &record.authorities);

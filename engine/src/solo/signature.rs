@@ -4,15 +4,15 @@
 //! came of them. Source: EIP-2 (low s), EIP-155 (chain id in v), EIP-2718, EIP-7702.
 
 use super::transaction::Envelope;
+use crate::keccak::keccak256_batch;
 use crate::reason::{Check, Fault, Reason};
-use crate::secp256k1::{self, Backend, Hints, PublicKey, recover_hinted};
+use crate::secp256k1::{self, Backend, Found, Hints, PublicKey, recover_hinted};
 use alloy_consensus::Transaction;
+use alloy_primitives::map::{AddressHashMap, Entry};
 use alloy_primitives::{Address, B256, Signature, U256};
 use manaflow_loader::model::Location;
 use manaflow_loader::rules::{ChainRules, Fork};
 use rayon::prelude::*;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 /// Half of the group order, rounded down: the greatest s that EIP-2 allows.
@@ -60,49 +60,154 @@ impl Recovered {
     }
 }
 
+/// What a recovery leaves for those who verify later (loader/FORMAT.md, sections `signer-keys` and `signature-r`).
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct SignatureHints {
+    /// Signers with their keys.
+    pub keys: Vec<(Address, PublicKey)>,
+    /// R.y of the transaction's signature, then of each set-code tuple; zero where it recovers to nobody.
+    pub roots: Vec<B256>,
+}
+
+/// The rows of many transactions.
+fn collect_all(transactions: &[&Envelope]) -> Vec<secp256k1::Signature> {
+    // What is signed is hashed on all workers; the rows are small.
+    let rows = transactions.par_iter().with_min_len(64).flat_map_iter(|tx| {
+        let mut rows = Vec::with_capacity(1);
+        collect(tx, &mut rows);
+        rows
+    });
+    rows.collect()
+}
+
 /// Recovers the signatures of many transactions together, on the current rayon pool.
 pub fn recover_all(transactions: &[&Envelope], backend: Backend) -> Vec<Recovered> {
-    // What is signed is hashed on all workers; the rows are small.
-    let rows: Vec<secp256k1::Signature> = transactions
-        .par_iter()
-        .with_min_len(64)
-        .flat_map_iter(|tx| {
-            let mut rows = Vec::with_capacity(1);
-            collect(tx, &mut rows);
-            rows
-        })
-        .collect();
-    let mut results = secp256k1::recover_addresses(backend, &rows).into_iter();
+    let mut results = secp256k1::recover_addresses(backend, &collect_all(transactions)).into_iter();
     transactions.iter().map(|tx| Recovered::take(tx, &mut results)).collect()
+}
+
+/// The same, with what may be kept of it as hints.
+pub fn recover_all_with_hints(transactions: &[&Envelope], backend: Backend) -> Vec<(Recovered, SignatureHints)> {
+    let found = secp256k1::recover_with_roots(backend, &collect_all(transactions));
+    let owned = |found: Option<Found>| found.map(|found| (found.key.address(), found));
+    let mut results = found.into_par_iter().with_min_len(256).map(owned).collect::<Vec<_>>().into_iter();
+    let take = |tx: &&Envelope| {
+        let mut hints = SignatureHints::default();
+        let mut keep = |result: Option<(Address, Found)>| {
+            hints.roots.push(result.map_or(B256::ZERO, |(_, found)| found.root.into()));
+            hints.keys.extend(result.map(|(addr, found)| (addr, found.key)));
+            result.map(|(addr, _)| addr)
+        };
+        let mut next = || results.next().expect("a result for each row that was collected");
+        let sender = keep(next());
+        let authorities = tuples(tx).map(|tuple| keep(tuple.and_then(|_| next()))).collect();
+        (Recovered { sender, authorities }, hints)
+    };
+    transactions.iter().map(take).collect()
+}
+
+/// The public keys that a file gives as hints, each under the address that it hashes to: so none can be said to be another's.
+#[derive(Debug, Default)]
+pub struct SignerKeys<'a> {
+    keys: &'a [[u8; 64]],
+    places: AddressHashMap<u32>,
+}
+
+/// Keys that are hashed at a time.
+const HASHED: usize = 1 << 16;
+
+impl<'a> SignerKeys<'a> {
+    /// Hashes the keys, on the current rayon pool.
+    pub fn new(keys: &'a [[u8; 64]]) -> Self {
+        let mut places = AddressHashMap::with_capacity_and_hasher(keys.len(), Default::default());
+        for (i, some) in keys.chunks(HASHED).enumerate() {
+            let messages: Vec<&[u8]> = some.iter().map(|key| &key[..]).collect();
+            let first = (i * HASHED) as u32;
+            // A file has fewer keys than rows and authorities, whose numbers are of 32 bits where they are used at all.
+            places.extend(
+                keccak256_batch(&messages).iter().zip(first..).map(|(hash, i)| (Address::from_slice(&hash[12..]), i)),
+            );
+        }
+        Self { keys, places }
+    }
+
+    fn get(&self, addr: &Address) -> Option<PublicKey> {
+        self.places.get(addr).map(|place| PublicKey(self.keys[*place as usize]))
+    }
+}
+
+/// A transaction with what is said of its signatures.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimed<'a> {
+    /// The transaction.
+    pub tx: &'a Envelope,
+    /// Who is declared to have signed: to be judged, and whose keys to try.
+    pub declared: &'a Recovered,
+    /// Hints: keys.
+    pub keys: &'a SignerKeys<'a>,
+    /// Hints: R.y of its signature and of its tuples.
+    pub roots: Option<(&'a [u8; 32], &'a [[u8; 32]])>,
+}
+
+/// A row with what is said of it.
+#[derive(Clone, Copy, Debug)]
+struct ClaimedRow<'a> {
+    signature: secp256k1::Signature,
+    declared: Option<Address>,
+    keys: &'a SignerKeys<'a>,
+    root: Option<&'a [u8; 32]>,
+}
+
+impl<'a> Claimed<'a> {
+    fn rows(&self) -> Vec<ClaimedRow<'a>> {
+        let (tx, keys) = (self.tx, self.keys);
+        let authority = |i: usize| self.declared.authorities.get(i).copied().flatten();
+        let signature = row(tx.signature(), tx.signature_hash());
+        let sender =
+            ClaimedRow { signature, declared: self.declared.sender, keys, root: self.roots.map(|(own, _)| own) };
+        let tuples = tuples(tx).enumerate().filter_map(|(i, tuple)| {
+            let (signature, digest) = tuple?;
+            let root = self.roots.and_then(|(_, of_tuples)| of_tuples.get(i));
+            Some(ClaimedRow { signature: row(&signature, digest), declared: authority(i), keys, root })
+        });
+        std::iter::once(sender).chain(tuples).collect()
+    }
 }
 
 /// Public keys that recovery has found, by address: hints for the rows that come later. They are as untrusted as all hints; that
 /// there are some changes the work and no result.
 #[derive(Debug, Default)]
-pub struct KnownKeys(Mutex<HashMap<Address, PublicKey>>);
+pub struct KnownKeys(Mutex<AddressHashMap<PublicKey>>);
 
 /// Keys that are kept: some 30 MiB.
 const KNOWN_MAX: usize = 1 << 18;
 
 impl KnownKeys {
     /// Recovers rows of whom it is said who signed them, on the current rayon pool.
-    fn recover(&self, rows: &[(secp256k1::Signature, Option<Address>)], backend: Backend) -> Vec<Option<Address>> {
-        let signatures: Vec<_> = rows.iter().map(|(row, _)| *row).collect();
-        let mut places: HashMap<Address, u32> = HashMap::new();
+    fn recover(&self, rows: &[ClaimedRow<'_>], backend: Backend) -> Vec<Option<Address>> {
+        let signatures: Vec<_> = rows.iter().map(|row| row.signature).collect();
+        let mut places: AddressHashMap<u32> = AddressHashMap::default();
         let (mut keys, mut addresses) = (Vec::new(), Vec::new());
         let signers: Vec<u32> = {
             let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut place = |addr: Address| match places.entry(addr) {
+            let mut place = |addr: Address, stored: &SignerKeys<'_>| match places.entry(addr) {
                 Entry::Occupied(entry) => *entry.get(),
-                Entry::Vacant(entry) => *entry.insert(known.get(&addr).map_or(u32::MAX, |key| {
-                    keys.push(*key);
-                    addresses.push(addr);
-                    keys.len() as u32 - 1
-                })),
+                Entry::Vacant(entry) => {
+                    let key = stored.get(&addr).or_else(|| known.get(&addr).copied());
+                    *entry.insert(key.map_or(u32::MAX, |key| {
+                        keys.push(key);
+                        addresses.push(addr);
+                        keys.len() as u32 - 1
+                    }))
+                }
             };
-            rows.iter().map(|(_, declared)| declared.map_or(u32::MAX, &mut place)).collect()
+            rows.iter().map(|row| row.declared.map_or(u32::MAX, |addr| place(addr, row.keys))).collect()
         };
-        let found = recover_hinted(backend, &signatures, &Hints { keys: &keys, signers: &signers, roots: &[] });
+        // Of no row, or of all: a zero is no R.y, so the row is recovered.
+        let has_roots = rows.iter().any(|row| row.root.is_some());
+        let roots: Vec<[u8; 32]> =
+            if has_roots { rows.iter().map(|row| row.root.copied().unwrap_or_default()).collect() } else { Vec::new() };
+        let found = recover_hinted(backend, &signatures, &Hints { keys: &keys, signers: &signers, roots: &roots });
         let address = |(key, signer): (&Option<PublicKey>, &u32)| {
             let key = (*key)?;
             Some(match keys.get(*signer as usize) {
@@ -122,21 +227,11 @@ impl KnownKeys {
         found_addresses
     }
 
-    /// Recovers the signatures of many transactions together, with what each declares.
-    pub fn recover_all(&self, transactions: &[(&Envelope, &Recovered)], backend: Backend) -> Vec<Recovered> {
-        let rows: Vec<_> = transactions
-            .par_iter()
-            .with_min_len(64)
-            .flat_map_iter(|(tx, declared)| {
-                let authority = |i: usize| declared.authorities.get(i).copied().flatten();
-                let sender = (row(tx.signature(), tx.signature_hash()), declared.sender);
-                let tuples = tuples(tx).enumerate();
-                let tuples = tuples.filter_map(|(i, tuple)| tuple.map(|(s, digest)| (row(&s, digest), authority(i))));
-                std::iter::once(sender).chain(tuples).collect::<Vec<_>>()
-            })
-            .collect();
+    /// Recovers the signatures of many transactions together, with what is said of each.
+    pub fn recover_all(&self, transactions: &[Claimed<'_>], backend: Backend) -> Vec<Recovered> {
+        let rows: Vec<_> = transactions.par_iter().with_min_len(64).flat_map_iter(Claimed::rows).collect();
         let mut results = self.recover(&rows, backend).into_iter();
-        transactions.iter().map(|(tx, _)| Recovered::take(tx, &mut results)).collect()
+        transactions.iter().map(|claimed| Recovered::take(claimed.tx, &mut results)).collect()
     }
 }
 
@@ -301,7 +396,10 @@ mod tests {
             .map(|i| [Some(list[i].1), Some(list[i].1), Some(list[(i + 1) % 150].1), None, Some(Address::ZERO)][i % 5])
             .map(|sender| Recovered { sender, authorities: Vec::new() })
             .collect();
-        let transactions: Vec<_> = list.iter().map(|(tx, _)| tx).zip(&declared).collect();
+        let keys = SignerKeys::default();
+        let pairs = list.iter().map(|(tx, _)| tx).zip(&declared);
+        let transactions: Vec<_> =
+            pairs.map(|(tx, declared)| Claimed { tx, declared, keys: &keys, roots: None }).collect();
         for backend in Backend::ALL.into_iter().filter(|b| b.is_available()) {
             let known = KnownKeys::default();
             for turn in 0..3 {

@@ -11,7 +11,7 @@ use crate::solo::check::{Checker, Claim};
 use crate::solo::code::CodeTable;
 use crate::solo::environment::Environment;
 use crate::solo::machine::Executor;
-use crate::solo::signature::{self, KnownKeys, Recovered};
+use crate::solo::signature::{self, Claimed, KnownKeys, Recovered, SignerKeys};
 use crate::solo::system::SystemBlock;
 use crate::solo::transaction::{self, Envelope};
 use alloy_consensus::{Header, Transaction};
@@ -28,8 +28,9 @@ use std::sync::atomic::Ordering;
 
 /// Transactions that a worker takes at a time.
 const RUN: usize = 32;
-/// Transactions after which a group of blocks is full: two tiles of the widest backend.
-const GROUP_TRANSACTIONS: usize = 1024;
+/// Transactions after which a group of blocks is full, at least and at most: batches gain by being large, workers by having
+/// two groups each.
+const GROUP_TRANSACTIONS: (usize, usize) = (1024, 4096);
 /// Blocks after which it is full all the same.
 const GROUP_BLOCKS: usize = 64;
 
@@ -39,6 +40,8 @@ pub(super) struct Shared<'a> {
     pub checks: Checks,
     pub backends: Backends,
     pub known: KnownKeys,
+    /// Hints: keys of signers, one list a file.
+    pub signer_keys: &'a [SignerKeys<'a>],
     /// One code table a file.
     pub codes: Vec<Arc<CodeTable>>,
     pub faults: &'a Faults,
@@ -131,11 +134,16 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
 /// Cuts blocks into groups whose signatures are recovered together: enough to fill lanes and share inversions, few enough
 /// that decoded blocks do not crowd the memory.
 pub(super) fn groups<'w>(window: &'w [(usize, usize)], pieces: &[Piece<'_>]) -> Vec<&'w [(usize, usize)]> {
+    // A block that cannot be read is told of when it is decoded.
+    let count =
+        |&(piece, block): &(usize, usize)| pieces[piece].file.block(block).map_or(0, |view| view.transactions().len());
+    let counts: Vec<usize> = window.iter().map(count).collect();
+    let share = counts.iter().sum::<usize>() / (2 * rayon::current_num_threads());
+    let full = share.clamp(GROUP_TRANSACTIONS.0, GROUP_TRANSACTIONS.1);
     let (mut groups, mut start, mut transactions) = (Vec::new(), 0, 0);
-    for (i, &(piece, block)) in window.iter().enumerate() {
-        // A block that cannot be read is told of when it is decoded.
-        transactions += pieces[piece].file.block(block).map_or(0, |view| view.transactions().len());
-        if transactions >= GROUP_TRANSACTIONS || i + 1 - start == GROUP_BLOCKS || i + 1 == window.len() {
+    for (i, count) in counts.into_iter().enumerate() {
+        transactions += count;
+        if transactions >= full || i + 1 - start == GROUP_BLOCKS || i + 1 == window.len() {
             groups.push(&window[start..=i]);
             (start, transactions) = (i + 1, 0);
         }
@@ -155,18 +163,22 @@ pub(super) fn judge_group(
     };
     let mut decoded = group.par_iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     if shared.checks.has(Check::Signatures) {
-        recover_group(&mut decoded, &shared.known, shared.backends);
+        let keys = group.iter().map(|&(piece, _)| &shared.signer_keys[pieces[piece].file_index]);
+        recover_group(&mut decoded, &keys.collect::<Vec<_>>(), shared);
     }
     let judge = |(&(piece, block), decoded)| Ok((piece, judge(&pieces[piece], block, decoded, shared)?));
     group.par_iter().zip(decoded).map(judge).collect()
 }
 
-/// Recovers the signatures of all rows of some blocks.
-fn recover_group(blocks: &mut [Decoded<'_>], known: &KnownKeys, backends: Backends) {
+/// Recovers the signatures of all rows of some blocks, with the keys that the file of each gives.
+fn recover_group(blocks: &mut [Decoded<'_>], keys: &[&SignerKeys<'_>], shared: &Shared<'_>) {
     let mut recovered = {
-        let rows = blocks.iter().flat_map(|block| &block.rows);
-        let signed = rows.filter_map(|row| Some((row.envelope.as_ref().ok()?.as_ref()?, &row.declared)));
-        known.recover_all(&signed.collect::<Vec<_>>(), backends.signatures).into_iter()
+        let rows = blocks.iter().zip(keys).flat_map(|(block, keys)| block.rows.iter().map(move |row| (row, *keys)));
+        let signed = rows.filter_map(|(row, keys)| {
+            let tx = row.envelope.as_ref().ok()?.as_ref()?;
+            Some(Claimed { tx, declared: &row.declared, keys, roots: row.row.signature_r() })
+        });
+        shared.known.recover_all(&signed.collect::<Vec<_>>(), shared.backends.signatures).into_iter()
     };
     for row in blocks.iter_mut().flat_map(|block| &mut block.rows) {
         if let Ok(Some(_)) = row.envelope {

@@ -21,11 +21,12 @@ use crate::keccak;
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
+use crate::secp256k1;
 pub use crate::segment::Validation;
 use crate::segment::{Conclusion, Found, Segment, Wanted, conclude, merge_all, report, valid_from};
 use crate::solo::check::CannotJudge;
 use crate::solo::code::CodeTable;
-use crate::solo::signature::KnownKeys;
+use crate::solo::signature::{KnownKeys, SignerKeys};
 use alloy_primitives::{B256, keccak256};
 use assemble::{Judged, assemble};
 use blocks::Shared;
@@ -225,6 +226,8 @@ struct Task<'a> {
     options: &'a Options,
     progress: &'a Progress,
     pieces: Vec<Piece<'a>>,
+    /// Hints: keys of signers, one list a file; empty where nobody will ask.
+    signer_keys: Vec<SignerKeys<'a>>,
     /// Order of blocks in what is judged at a time.
     order: Order,
     started: Instant,
@@ -267,7 +270,15 @@ impl<'a> Task<'a> {
             )));
         }
         progress.blocks_total.store(pieces.iter().map(|p| p.blocks.len() as u64).sum(), Ordering::Relaxed);
-        Ok(Self { files, options, progress, pieces, order: options.order, started })
+        // The library recovers each row by itself and has no use for hints.
+        let is_hinted =
+            options.checks.has(Check::Signatures) && options.backends.signatures != secp256k1::Backend::Libsecp256k1;
+        let keys_of = |(i, file): (usize, &&'a BlockFile)| match is_hinted && pieces.iter().any(|p| p.file_index == i) {
+            true => file.signer_keys().map(SignerKeys::new),
+            false => Ok(SignerKeys::default()),
+        };
+        let signer_keys = files.iter().enumerate().map(keys_of).collect::<Result<_, _>>()?;
+        Ok(Self { files, options, progress, pieces, signer_keys, order: options.order, started })
     }
 
     fn rules(&self) -> &'a ChainRules {
@@ -290,6 +301,7 @@ impl<'a> Task<'a> {
             checks,
             backends: self.options.backends,
             known: KnownKeys::default(),
+            signer_keys: &self.signer_keys,
             codes: codes.tables.clone(),
             faults: &faults,
             progress,

@@ -179,7 +179,13 @@ impl World {
     /// Adds a transaction by [`SENDER`].
     pub fn signed(&mut self, envelope: Envelope, authorities: Vec<Option<Address>>) {
         let bytes = Bytes::default(); // nobody here looks at them
-        self.transactions.push(SignedTransaction { bytes, envelope, sender: Some(SENDER), authorities });
+        self.transactions.push(SignedTransaction {
+            bytes,
+            envelope,
+            sender: Some(SENDER),
+            authorities,
+            hints: Default::default(),
+        });
     }
 
     /// Adds a transaction without an access list: whom to, value, gas limit, data.

@@ -61,6 +61,7 @@ impl BlockFile {
         self.check_lengths()?;
         self.check_blocks_index()?;
         self.check_segments()?;
+        self.check_hints()?;
         self.check_earlier_headers()?;
         self.check_cells()?;
         self.check_foreign()?;

@@ -166,8 +166,8 @@ pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
 
 /// The tables up to here are shared: verified on opening. Later sections are verified where they are used.
 pub const LAST_SHARED: Section = S::ValueAnchors;
-/// Sections from here on are reserved: of length 0 in this version.
-pub const FIRST_RESERVED: Section = S::MoveLast;
+/// Sections that are reserved: of length 0 in this version.
+pub const RESERVED: [Section; 2] = [S::MoveLast, S::EcrecoverClaims];
 
 const PRELUDE_BYTES: usize = 160;
 const ENTRY_BYTES: usize = 24;
@@ -460,7 +460,7 @@ fn parse_table(bytes: &[u8], file_bytes: u64) -> Result<Layout, Fault> {
         if lengths[i] % u64::from(stride) != 0 {
             return fault(place(), format!("{} bytes, not a multiple of {stride}", lengths[i]));
         }
-        if id >= FIRST_RESERVED && lengths[i] != 0 {
+        if RESERVED.contains(&id) && lengths[i] != 0 {
             return fault(place(), "reserved, but not empty");
         }
     }

@@ -1,9 +1,10 @@
 //! The block file (`.mana`): blocks, transactions and moves in columns, used in place, read-only once written.
 //!
 //! `loader/FORMAT.md` is the normative text. `layout` is the bytes, `check` what makes them well-formed, `read`,
-//! `view` and `moves` the way out, `write` the way in. Nothing here says whether the chain is right.
+//! `view`, `moves` and `hints` the way out, `write` the way in. Nothing here says whether the chain is right.
 
 mod check;
+mod hints;
 pub mod layout;
 mod moves;
 mod read;

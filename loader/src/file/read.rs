@@ -252,7 +252,7 @@ impl BlockFile {
     pub fn verify_all(&self) -> Result<()> {
         self.verify_blocks(0..self.block_count())?;
         self.verify_values_named()?;
-        for section in [S::CodeBytes, S::ValueBytes] {
+        for section in [S::CodeBytes, S::ValueBytes, S::SignerKeys] {
             self.verify_bytes(section, 0..self.section(section).len() as u64)?;
         }
         Ok(())
@@ -582,6 +582,7 @@ impl BlockFile {
     }
 
     fn verify_pages_of(&self, blocks: Range<usize>) -> Result<()> {
+        let hints = self.signature_r_places(blocks.clone()).map(|range| (S::SignatureR, range));
         let (from, to) = (self.block_rows()[blocks.start], self.block_rows()[blocks.end]);
         let rows = u64::from(from.row_first)..u64::from(to.row_first);
         let columns =
@@ -596,7 +597,7 @@ impl BlockFile {
             (S::ReceiptBytes, from.receipts_at..to.receipts_at),
             (S::Authorities, from.authorities_at..to.authorities_at),
         ];
-        for (section, range) in columns.into_iter().chain(move_columns).chain(heaps) {
+        for (section, range) in columns.into_iter().chain(move_columns).chain(heaps).chain(hints) {
             if self.rows(section) != 0 {
                 let stride = u64::from(SECTIONS[section as usize].2);
                 self.verify_bytes(section, range.start * stride..range.end * stride)?;

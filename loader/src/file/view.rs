@@ -45,6 +45,8 @@ pub(super) struct RowParts<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) receipt: &'a [u8],
     pub(super) authorities: &'a [u32],
+    /// Of its authorities in the column.
+    pub(super) authorities_at: usize,
     pub(super) moves: (usize, usize),
 }
 
@@ -59,10 +61,12 @@ impl BlockFile {
             at as usize + start as usize..at as usize + ends[row] as usize
         };
         let moves = span(S::RowMoves, from.move_first);
+        let authorities = span(S::RowAuthorities, from.authorities_at);
         RowParts {
             bytes: &self.bytes(S::TransactionBytes)[span(S::RowBytes, from.bytes_at)],
             receipt: &self.bytes(S::ReceiptBytes)[span(S::RowReceipts, from.receipts_at)],
-            authorities: &self.column(S::Authorities)[span(S::RowAuthorities, from.authorities_at)],
+            authorities: &self.column(S::Authorities)[authorities.clone()],
+            authorities_at: authorities.start,
             moves: (moves.start, moves.end),
         }
     }
@@ -196,6 +200,18 @@ impl<'a> RowView<'a> {
         self.parts.authorities.iter().map(move |&n| if n == NOBODY { None } else { Some(file.address(n)) })
     }
 
+    /// Hints: R.y of its signature, and of each EIP-7702 tuple, zeros where it is not known; `None` for a system transaction,
+    /// and if the file has none.
+    pub fn signature_r(&self) -> Option<(&'a [u8; 32], &'a [[u8; 32]])> {
+        let rows = self.file.block_rows();
+        let (first, end) = (rows[self.block].row_first, rows[self.block + 1].row_first);
+        if self.row == first || self.row + 1 == end {
+            return None;
+        }
+        let at = self.parts.authorities_at;
+        self.file.signature_r(self.block, self.row as usize, at..at + self.parts.authorities.len())
+    }
+
     /// Its moves in the move columns.
     pub fn moves(&self) -> Range<usize> {
         self.parts.moves.0..self.parts.moves.1
@@ -254,6 +270,12 @@ impl<'a> RowView<'a> {
         decode_list(list).map_err(|e| self.malformed("requests", e))
     }
 
+    fn signature_r_list(&self) -> Vec<B256> {
+        let Some((own, of_tuples)) = self.signature_r() else { return Vec::new() };
+        let all: Vec<B256> = std::iter::once(own).chain(of_tuples).map(|y| B256::new(*y)).collect();
+        if all.iter().all(B256::is_zero) { Vec::new() } else { all }
+    }
+
     fn malformed(&self, part: &str, reason: String) -> crate::Error {
         self.file.malformed(format!("transaction {}, {part}", self.location()), reason)
     }
@@ -268,6 +290,7 @@ impl<'a> RowView<'a> {
             authorities: self.authorities().collect(),
             moves: self.moves().map(|i| self.file.move_at(i)).collect::<Result<Vec<Move>>>()?,
             outcome: self.outcome()?,
+            signature_r: self.signature_r_list(),
             requests: self.requests()?,
         })
     }

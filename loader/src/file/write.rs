@@ -5,6 +5,7 @@
 //! synced, or not at all. What the reader would refuse, the writer refuses, with the place in the caller's records.
 
 use super::check::{BodyParts, check_body, check_earlier};
+use super::hints::HintSpools;
 use super::layout::{
     BlockRow, CODE_ABSENT, EARLIER_BOUND, EarlierRow, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, Header, KIND_OMMER_HASHES,
     KIND_WITHDRAWALS, Layout, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, SECTION_COUNT, SECTIONS, STATUS_FAILURE, STATUS_NONE,
@@ -57,6 +58,7 @@ pub struct Writer {
     versions: String,
     spools: [Option<Spool>; SECTION_COUNT],
     blobs: Spool,
+    hints: HintSpools,
     blob_places: HashMap<B256, (u64, u64)>,
     tables: CellTables,
     codes: Numbering<B256>,
@@ -118,6 +120,7 @@ impl Writer {
             spools[section as usize] = Some(Spool::new(&folder).map_err(Error::io(&folder))?);
         }
         let blobs = Spool::new(&folder).map_err(Error::io(&folder))?;
+        let hints = HintSpools::new(&folder).map_err(Error::io(&folder))?;
         let mut foreign = Numbering::new(FOREIGN_BOUND, "foreign versions");
         for row in [ForeignRow::VIRGIN, ForeignRow::ASSUMED] {
             foreign.number((None, row)).map_err(|full| full_error(&path, "foreign", full))?;
@@ -129,6 +132,7 @@ impl Writer {
             versions: versions.to_owned(),
             spools,
             blobs,
+            hints,
             blob_places: HashMap::default(),
             tables: CellTables::new(),
             codes: Numbering::new(u32::MAX, "code hashes"),
@@ -171,13 +175,24 @@ impl Writer {
         })
     }
 
+    /// Adds a hint: a public key, x then y, most significant first, of one who signed something in this file.
+    ///
+    /// Nothing of it is looked at. Errors: the disk.
+    pub fn signer_key(&mut self, key: &[u8; 64]) -> Result<()> {
+        self.guard(|writer| writer.hints.key(key).map_err(Error::io(&writer.folder)))
+    }
+
     /// Puts the file together, syncs it, and gives it its name, in place of a file that has it already.
     ///
-    /// Errors: a segment has no block, or there is none; too large; the disk. Nothing is left behind then.
+    /// Errors: a segment has no block, or there is none; more keys than signatures; too large; the disk. Nothing is left behind then.
     pub fn finish(mut self) -> Result<Summary> {
         self.guard(|_| Ok(()))?;
         if self.segments.last().is_none_or(|segment| segment.block_count == 0) {
             return Err(self.refuse("end", "a file has segments, and a segment has blocks"));
+        }
+        let (keys, signatures) = (self.hints.bytes(S::SignerKeys) / 64, self.hints.signatures());
+        if keys > signatures {
+            return Err(self.refuse("end", format!("{keys} keys of signers for {signatures} signatures")));
         }
         let end = BlockRow {
             move_first: self.move_count,
@@ -354,6 +369,13 @@ impl Writer {
         }
         if !is_closing && !row.requests.is_empty() {
             return Err(self.refuse(place, "request outputs, but not a closing"));
+        }
+        if is_system && !row.signature_r.is_empty() {
+            return Err(self.refuse(place, "R.y, but no signature"));
+        }
+        if !is_system {
+            let pushed = self.hints.row(&row.signature_r, row.authorities.len());
+            pushed.map_err(Error::io(&self.folder))?;
         }
         for (j, step) in row.moves.iter().enumerate() {
             self.push_move(step, place, j)?;
@@ -554,6 +576,7 @@ impl Writer {
             S::CodeHashes => 32 * codes.len() as u64,
             S::CodeEnds => 8 * codes.len() as u64,
             S::CodeBytes => blobs.iter().flatten().map(|blob| blob.1).sum(),
+            S::SignerKeys | S::SignatureR => self.hints.bytes(SECTIONS[i].0),
             section => self.spooled(section),
         });
         let layout = Layout::new(&lengths).ok_or_else(|| self.refuse("end", "2^63 bytes or more"))?;
@@ -611,6 +634,7 @@ impl Writer {
                 blobs.iter().flatten().try_for_each(|&(offset, bytes)| self.blobs.copy_part(offset, bytes, out))
             }
             S::RowSenders | S::Authorities => self.spool(section).map_to(out, |addr| maps.address(addr)),
+            S::SignerKeys | S::SignatureR => self.hints.copy_to(section, out),
             S::MoveCells => self.spool(section).map_to(out, |cell| tables.cell_places[cell as usize]),
             S::MoveIntx => self.spool(section).map_to(out, |intx| maps.intx(intx)),
             _ => match &mut self.spools[section as usize] {

@@ -1,7 +1,7 @@
 //! Recovery of whole rows, every backend against both libraries.
 
 use super::super::recover::Recoverer;
-use super::super::{Signature, library, recover};
+use super::super::{Signature, library, recover, recover_with_roots};
 use super::edges::edge_rows;
 use super::{Backend, Draw, backends, for_each_variant, recover_by_k256, signed};
 use crate::secp256k1::field::Lanes;
@@ -30,6 +30,22 @@ fn every_backend_equals_both_libraries() {
     for backend in backends("every_backend_equals_both_libraries") {
         for (i, (got, expected)) in recover(backend, &all).iter().zip(&expected).enumerate() {
             assert_eq!(got, expected, "{backend}: row {i}: {:?}", all[i]);
+        }
+    }
+}
+
+/// R.y by every backend, for lists that do not fill their tiles, with rows of nobody and rows that are done twice among them.
+#[test]
+fn roots_are_those_of_the_library() {
+    let mut draw = Draw::new(6);
+    for count in [1, 13, 600] {
+        let mut all = edge_rows();
+        all.extend(rows(count, &mut draw));
+        let expected: Vec<_> = all.iter().map(library::recover_with_root).collect();
+        assert!(expected.iter().zip(&all).all(|(found, row)| found.map(|f| f.key) == library::recover(row)));
+        for backend in backends("roots_are_those_of_the_library") {
+            assert!(recover_with_roots(backend, &all) == expected, "{backend}: {count} rows and edges");
+            assert_eq!(recover(backend, &all[..7]), expected[..7].iter().map(|f| f.map(|f| f.key)).collect::<Vec<_>>());
         }
     }
 }

@@ -231,6 +231,9 @@ fn tables_that_lie_are_refused_with_section_and_row() {
         ("section value-anchors: 0 rows, expected 1", Box::new(|p| p.part(S::ValueAnchors).clear())),
         ("section row-gas: 0 rows, expected 14", Box::new(|p| p.part(S::RowGas).clear())),
         ("section move-next: 13 rows, expected 28", Box::new(|p| p.part(S::MoveNext).truncate(52))),
+        ("section signer-keys: 13 rows for 12 signatures", Box::new(|p| p.part(S::SignerKeys).resize(13 * 64, 0))),
+        ("section signature-r: 11 rows, expected 12 or none", Box::new(|p| p.part(S::SignatureR).truncate(11 * 32))),
+        ("section signature-r: 13 rows, expected 12 or none", Box::new(|p| p.part(S::SignatureR).resize(13 * 32, 0))),
         ("section move-mask: 1 rows, expected 28", Box::new(|p| p.part(S::MoveMask).truncate(4))),
     ];
     check_lies(cases);
@@ -289,7 +292,7 @@ fn base_and_assumed_are_malformed_from_genesis() {
     let path = folder.path().join("x.mana");
     let mut block = empty_block();
     block.transactions[0].moves = vec![read(Cell::account(addr(1)), Version::Assumed, account(0, None, 0))];
-    let chain = Chain { segments: vec![(segment(1, 0), vec![block])], codes: Vec::new() };
+    let chain = Chain { segments: vec![(segment(1, 0), vec![block])], codes: Vec::new(), keys: Vec::new() };
     write_chain(&path, &chain).unwrap();
     let mut parts = Parts::new(&std::fs::read(&path).unwrap());
     parts.set_u32(Section::Segments, 0, 0, 0);
@@ -342,6 +345,10 @@ fn headers_that_lie_are_refused() {
         (header_lie(|b| put(b, cells + 16, 65)), "section move-cells: 65 bytes, not a multiple of 4"),
         (header_lie(|b| put(b, cells + 16, 256)), "section table: the lengths do not add up"),
         (header_lie(|b| put(b, entry(Section::MoveLast) + 16, 8)), "section move-last: reserved, but not empty"),
+        (
+            header_lie(|b| put(b, entry(Section::EcrecoverClaims) + 16, 1)),
+            "section ecrecover-claims: reserved, but not empty",
+        ),
         (header_lie(|b| b[160 + 24 * SECTION_COUNT] ^= 1), "page table: checksum differs"),
     ];
     for (got, expected) in cases {

@@ -24,6 +24,7 @@ fn write_chain(path: &Path, chain: &Chain) -> Result<super::Summary> {
             writer.push(block)?;
         }
     }
+    chain.keys.iter().try_for_each(|key| writer.signer_key(key))?;
     for (hash, code) in &chain.codes {
         writer.code(*hash, code)?;
         writer.code(*hash, code)?;
@@ -82,6 +83,7 @@ fn round_trip(chain: &Chain) -> Vec<u8> {
         stored.insert(hash, blob.map(Bytes::copy_from_slice));
     }
     assert_eq!(stored, codes);
+    assert_eq!(file.signer_keys().unwrap(), chain.keys);
     check_columns(&file);
     file.verify_all().unwrap();
     file.changed().unwrap();
@@ -136,6 +138,31 @@ proptest! {
 }
 
 #[test]
+fn hints_of_tuples_that_are_not_there_are_left_out_and_missing_ones_are_zero() {
+    let mut chain = sample();
+    let given = [B256::repeat_byte(1), B256::repeat_byte(2), B256::repeat_byte(3), B256::repeat_byte(4)];
+    chain.segments[0].1[0].transactions[1].signature_r = given[..2].to_vec();
+    chain.segments[0].1[0].transactions[2].signature_r = given.to_vec();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    write_chain(&path, &chain).unwrap();
+    let file = BlockFile::open(&path).unwrap();
+    let record = file.record(0).unwrap();
+    assert_eq!(record.transactions[1].signature_r, [given[0], given[1], B256::ZERO]);
+    assert_eq!(record.transactions[2].signature_r, given[..3]);
+    assert_eq!((file.signature_count(), file.signature_r_count()), (12, 12));
+    assert_eq!(file.block(0).unwrap().transaction(0).unwrap().signature_r(), None);
+    // Without any, the column is empty.
+    for row in chain.segments[0].1.iter_mut().flat_map(|block| &mut block.transactions) {
+        row.signature_r.clear();
+    }
+    write_chain(&path, &chain).unwrap();
+    let file = BlockFile::open(&path).unwrap();
+    assert_eq!((file.signature_count(), file.signature_r_count()), (12, 0));
+    assert_eq!(file.block(0).unwrap().transaction(1).unwrap().signature_r(), None);
+}
+
+#[test]
 fn many_pages_and_values_round_trip() {
     let block = |n: u64| {
         let mut block = empty_block();
@@ -144,7 +171,8 @@ fn many_pages_and_values_round_trip() {
         block.transactions.insert(1, TransactionRecord { moves, ..TransactionRecord::default() });
         block
     };
-    let chain = Chain { segments: vec![(segment(1, 0), (1..=100).map(block).collect())], codes: Vec::new() };
+    let chain =
+        Chain { segments: vec![(segment(1, 0), (1..=100).map(block).collect())], codes: Vec::new(), keys: Vec::new() };
     let bytes = round_trip(&chain);
     assert!(bytes.len() > 5 << 16, "several pages");
 }
@@ -182,6 +210,7 @@ fn a_later_block_makes_a_row_only_if_it_has_the_index_and_comes() {
             (segment(0, 0), vec![ahead(1, 2), empty_block()]),
         ],
         codes: Vec::new(),
+        keys: Vec::new(),
     };
     round_trip(&chain);
     let folder = TempDir::new().unwrap();
@@ -243,6 +272,11 @@ fn the_writer_refuses_what_the_format_cannot_say() {
             refused(|c| block(c, &|b| b.transactions[3].sender = Some(addr(1)))),
             "block 10, index 3: a system transaction has bytes, sender, authorities or outcome".into(),
         ),
+        (
+            refused(|c| block(c, &|b| b.transactions[0].signature_r = vec![B256::ZERO])),
+            "block 10, index 0: R.y, but no signature".into(),
+        ),
+        (refused(|c| c.keys.resize(13, [0; 64])), "end: 13 keys of signers for 12 signatures".into()),
         (
             refused(|c| block(c, &|b| b.transactions[1].requests = vec![Bytes::new()])),
             "block 10, index 1: request outputs, but not a closing".into(),

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 pub struct Chain {
     pub segments: Vec<(SegmentStart, Vec<BlockRecord>)>,
     pub codes: Vec<(B256, Bytes)>,
+    pub keys: Vec<[u8; 64]>,
 }
 
 pub fn rules() -> ChainRules {
@@ -79,10 +80,12 @@ pub fn sample() -> Chain {
             read(Cell::block_hash(9), Version::Virgin, word(0)),
         ],
         outcome: Some(Outcome { status: Status::Root(Some(B256::repeat_byte(8))), gas_used: 21_000, logs: vec![log] }),
+        signature_r: vec![B256::repeat_byte(3), B256::ZERO, B256::repeat_byte(4)],
         requests: Vec::new(),
     };
     let mut masked = transaction.clone();
     masked.moves[2].mask = 5;
+    masked.signature_r.clear();
     masked.outcome = Some(Outcome { status: Status::Failure, gas_used: 1, logs: Vec::new() });
     let opening = TransactionRecord {
         moves: vec![read(Cell::account(addr(4)), Version::Assumed, absent)],
@@ -112,6 +115,7 @@ pub fn sample() -> Chain {
             (segment(10, 10), vec![empty_block()]),
             (segment(0, 0), vec![empty_block()]),
         ],
+        keys: vec![[9; 64], [8; 64]],
         codes: vec![(B256::repeat_byte(2), Bytes::from_static(b"code two")), (B256::repeat_byte(77), Bytes::new())],
     }
 }
@@ -189,14 +193,16 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn transaction(from_genesis: bool) -> impl Strategy<Value = TransactionRecord> {
     let someone = || option::of((0..9u8).prop_map(addr));
-    (bytes(40), someone(), vec(someone(), 0..3), vec(any_move(from_genesis), 0..6), option::of(outcome())).prop_map(
-        |(bytes, sender, authorities, moves, outcome)| TransactionRecord {
-            bytes,
-            sender,
-            authorities,
-            moves,
-            outcome,
-            requests: Vec::new(),
+    let hint = prop_oneof![Just(B256::ZERO), any::<[u8; 32]>().prop_map(B256::new)];
+    let signed = (bytes(40), someone(), vec(someone(), 0..3), option::of(vec(hint, 3)));
+    (signed, vec(any_move(from_genesis), 0..6), option::of(outcome())).prop_map(
+        |((bytes, sender, authorities, hints), moves, outcome)| {
+            let mut signature_r = hints.unwrap_or_default();
+            signature_r.truncate(authorities.len() + 1);
+            if signature_r.iter().all(B256::is_zero) {
+                signature_r.clear();
+            }
+            TransactionRecord { bytes, sender, authorities, moves, outcome, signature_r, requests: Vec::new() }
         },
     )
 }
@@ -266,5 +272,11 @@ pub fn chain() -> impl Strategy<Value = Chain> {
         codes.dedup_by_key(|code| code.0);
         codes
     });
-    (vec(any_segment(), 1..4), codes).prop_map(|(segments, codes)| Chain { segments, codes })
+    (vec(any_segment(), 1..4), codes, any::<usize>()).prop_map(|(segments, codes, keys)| {
+        let rows = segments.iter().flat_map(|(_, blocks)| blocks).flat_map(|block| &block.transactions[1..]);
+        let signatures: usize = rows.map(|row| row.authorities.len() + 1).sum();
+        let blocks: usize = segments.iter().map(|(_, blocks)| blocks.len()).sum();
+        let keys = (0..keys % (signatures - blocks + 1)).map(|n| [n as u8; 64]).collect();
+        Chain { segments, codes, keys }
+    })
 }
