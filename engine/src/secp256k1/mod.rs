@@ -30,7 +30,6 @@ pub(crate) use answers::self_test;
 use alloy_primitives::{Address, keccak256};
 use rayon::prelude::*;
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// A signature over a digest, as numbers of 32 bytes, most significant first. Nothing is presumed of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,15 +118,19 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
     runs.flat_map_iter(|(i, rows)| {
         let range = i * share..i * share + rows.len();
         // The keys of these rows only.
-        let mut local: HashMap<u32, u32> = HashMap::new();
+        let mut local = vec![u32::MAX; hints.keys.len()];
         let mut keys = Vec::new();
         let signers: Vec<u32> = range
             .clone()
             .map(|row| match hints.signers.get(row) {
-                Some(&signer) if (signer as usize) < hints.keys.len() => *local.entry(signer).or_insert_with(|| {
-                    keys.push(hints.keys[signer as usize]);
-                    keys.len() as u32 - 1
-                }),
+                Some(&signer) if (signer as usize) < hints.keys.len() => {
+                    let place = &mut local[signer as usize];
+                    if *place == u32::MAX {
+                        *place = keys.len() as u32;
+                        keys.push(hints.keys[signer as usize]);
+                    }
+                    *place
+                }
                 _ => u32::MAX,
             })
             .collect();

@@ -397,11 +397,11 @@ impl<L: Lanes> Msm<L> {
             for i in 0..2 {
                 let (mask, s) = (self.bits.present[slots[i]], &self.bits.at[slots[i]]);
                 // A lane that has nothing yet takes the point, one that has no point here stays as it is.
-                let pick = |new: &L, old: &L, s: &L| L::select(mask & !have[i], &L::select(mask, old, new), s);
+                let first = mask & !have[i];
                 p[i] = Jacobian {
-                    x: pick(&p[i].x, &old[i].x, &s.x),
-                    y: pick(&p[i].y, &old[i].y, &s.y),
-                    z: pick(&p[i].z, &old[i].z, &unit),
+                    x: L::select(first, &L::select(mask, &old[i].x, &p[i].x), &s.x),
+                    y: L::select(first, &L::select(mask, &old[i].y, &p[i].y), &s.y),
+                    z: L::select(first, &L::select(mask, &old[i].z, &p[i].z), &unit),
                 };
                 have[i] |= mask;
             }

@@ -170,14 +170,12 @@ impl<L: Lanes> Recoverer<L> {
     /// u1 = -z / r and u2 = s / r, or -s / r, of each lane.
     #[inline(always)]
     fn scalars<C: Curve>(&mut self, vectors: usize, is_negated: bool) -> (Vec<Words>, Vec<Words>) {
-        let modulus = &C::MODULUS;
         let [z, r, s] = &self.scalars;
         invert_scalars::<L, C>(r, &mut self.inverses);
-        let unit = one::<L>();
         let (mut u1, mut u2) = (Vec::with_capacity(vectors * L::LANES), Vec::with_capacity(vectors * L::LANES));
         for b in 0..vectors {
-            let quotient = |a: &L| a.mont(&self.inverses[b], modulus).mont(&unit, modulus);
-            let (zr, sr) = (quotient(&z[b]), quotient(&s[b]));
+            let inverse = &self.inverses[b];
+            let (zr, sr) = (quotient::<L, C>(&z[b], inverse), quotient::<L, C>(&s[b], inverse));
             for lane in 0..L::LANES {
                 u1.push(negate::<C>(&scalar_words::<L, C>(&zr, lane)));
                 let k = scalar_words::<L, C>(&sr, lane);
@@ -205,6 +203,12 @@ work! {
     }
 }
 
+/// a / b, plain, from the inverse of b.
+#[inline(always)]
+fn quotient<L: Lanes, C: Curve>(a: &L, inverse: &L) -> L {
+    a.mont(inverse, &C::MODULUS).mont(&one(), &C::MODULUS)
+}
+
 /// Gives each x the y of the parity asked for, canonical. Where there is none the lane becomes G and is marked dead.
 #[inline(always)]
 pub(crate) fn lift_all<L: Lanes, C: Curve>(points: &mut [Affine<L>], odd: &[Mask], dead: &mut [Mask]) {
@@ -212,7 +216,11 @@ pub(crate) fn lift_all<L: Lanes, C: Curve>(points: &mut [Affine<L>], odd: &[Mask
     let mut start = 0;
     while start < points.len() {
         let places = [start, (start + 1).min(points.len() - 1)];
-        let squares = places.map(|i| curve_right_side::<L, C>(&points[i].x));
+        // Written out: what is handed to `map` is not always inlined, and then runs without the lanes' instructions.
+        let squares = [
+            curve_right_side::<L, C>(&points[places[0]].x),
+            curve_right_side::<L, C>(&points[places[1]].x),
+        ];
         let found = roots(squares);
         let end = points.len().min(start + 2);
         for (k, i) in (start..end).enumerate() {
