@@ -217,10 +217,7 @@ pub(crate) fn lift_all<L: Lanes, C: Curve>(points: &mut [Affine<L>], odd: &[Mask
     while start < points.len() {
         let places = [start, (start + 1).min(points.len() - 1)];
         // Written out: what is handed to `map` is not always inlined, and then runs without the lanes' instructions.
-        let squares = [
-            curve_right_side::<L, C>(&points[places[0]].x),
-            curve_right_side::<L, C>(&points[places[1]].x),
-        ];
+        let squares = [curve_right_side::<L, C>(&points[places[0]].x), curve_right_side::<L, C>(&points[places[1]].x)];
         let found = roots(squares);
         let end = points.len().min(start + 2);
         for (k, i) in (start..end).enumerate() {
