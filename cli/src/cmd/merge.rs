@@ -14,8 +14,7 @@ Examples:
   manaflow merge a.mans b.mans                              the report of blocks 0..1999
   manaflow merge b.mans a.mans --summary ab.mans --json     and a summary, to be merged with others
 
-The order of summaries does not matter, nor whether they are merged at once or in a tree. Summaries of one import that was
-cut are merged with each other before they are merged with those of other imports; merged at once, this is seen to.
+The order of summaries does not matter, nor whether they are merged at once or in a tree: report and summary are the same.
 A merge believes what its summaries say: it is worth what those who made them are.";
 
 /// Arguments of `merge`.

@@ -1,4 +1,4 @@
-//! Merge: two results of adjacent blocks into the result of both. Associative, and equal to judging the whole.
+//! Merge: two results of adjacent blocks into the result of both. Of one import: associative, and equal to judging the whole.
 //!
 //! What the later side demanded of its entry is judged against the earlier side's exits; where the earlier side never wrote
 //! the cell, the demand passes through, unless it names a location inside the earlier side, or that side is from genesis.
@@ -9,9 +9,9 @@
 //! whatever the origin. Each entry says from where it counts (`counts_from`): a side that does not use an address, or that
 //! assumed its account, leaves the count of a later side as it is, until a merge meets both.
 //!
-//! **Order.** For one import any order of merging gives the same. A demand of another import that met an exit stays as judged
-//! if a piece merged later on the left turns out to assume that exit's account: such pieces are merged with their own import
-//! first. Where origins differ and a history is wrong, the blame (not the verdict) may depend on the order.
+//! **Order.** For one import any order of merging gives the same. For several it does not: a demand of another import that
+//! met an exit stays as judged if a piece merged later on the left turns out to assume that exit's account. So seams between
+//! imports are closed in one order, from the oldest on; `segment::seams` sees to it.
 
 use super::columns::Malformed;
 use super::result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};

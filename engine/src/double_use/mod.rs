@@ -26,7 +26,7 @@ mod reverse;
 mod shards;
 mod sum;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use columns::{Columns, Malformed, Use};
 pub(crate) use digest::encode;

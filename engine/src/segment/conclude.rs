@@ -4,7 +4,7 @@
 //! contradictions become faults, the state root after its last block is recomputed from its exits, and what is left are
 //! counts and digests. A report adds them up.
 
-use super::{RootAtEnd, Segment};
+use super::{Closed, RootAtEnd, Segment};
 use crate::block::Unchecked;
 use crate::double_use::{self, Assumption, Culprit, Demand};
 use crate::reason::{Check, Checks, Fault, Reason};
@@ -70,7 +70,7 @@ pub struct Validation {
 
 /// Concludes a segment. Errors: none but those of a trie that contradicts itself, which is a bug.
 pub fn conclude(
-    segment: &mut Segment,
+    Closed(mut segment): Closed,
     rules: &ChainRules,
     wanted: Wanted,
     hash_of: impl Fn(Location) -> Option<B256>,
@@ -110,7 +110,7 @@ pub fn conclude(
         let is_hash = demands[0].cell.mark == Mark::BlockHash;
         counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
     }
-    let windows = windows(segment);
+    let windows = windows(&segment);
     counts.windows = windows.len() as u64;
     let (parent_hash, tip_hash) = segment.ends();
     Ok(Conclusion {

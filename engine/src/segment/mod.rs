@@ -1,6 +1,7 @@
 //! Segments: what is known of consecutive blocks once they are judged, and how two of them become one.
 //!
-//! A segment holds what its blocks require and leave, not the blocks. Putting two together runs the rules that look over
+//! A segment holds what its blocks require and leave, not the blocks; [`seams`] says which are put together, and when.
+//! Putting two together runs the rules that look over
 //! the seam: Double use by its merge, rules between headers by the same code as inside. Each rule between headers of the
 //! first seven blocks waits until seven blocks of the segment lie before it, or a report is made: so it is judged once,
 //! with all that is known, and the order in which segments are put together changes nothing. What a seam makes known is the
@@ -10,13 +11,18 @@
 mod conclude;
 mod head;
 mod record;
+mod seams;
 mod summaries;
+#[cfg(test)]
+mod tests;
 mod total;
 
 pub use conclude::{Conclusion, Validation, Wanted, conclude, report, valid_from};
 pub use head::{Head, evidence, links, window};
 pub use record::Unreadable;
+pub use seams::{Closed, close, join};
 pub use summaries::{MergeError, MergeOptions, checks_of, merge_summaries};
+pub use total::Claim;
 pub(crate) use total::{one as one_waiting, wait};
 
 use crate::block::{Unchecked, WINDOW};
@@ -27,7 +33,7 @@ use alloy_primitives::map::HashSet;
 use alloy_primitives::{B256, U256};
 use manaflow_loader::model::Location;
 use manaflow_loader::rules::ChainRules;
-use manaflow_loader::summary::{Claim, HEADS, Waiting};
+use manaflow_loader::summary::{HEADS, Waiting};
 use std::collections::BTreeMap;
 
 const _: () = assert!(HEADS == WINDOW, "the headers kept are those that rules look at");
@@ -168,8 +174,9 @@ impl Segment {
         unchecked
     }
 
-    /// This segment and the one that begins where it ends. Errors: it does not; a generation beyond 2^32.
-    pub fn merge(self, later: Self, rules: &ChainRules) -> Result<Self, Malformed> {
+    /// This segment and the one that begins where it ends, of its import or of another. Errors: it does not begin there; a
+    /// generation beyond 2^32.
+    fn merge(self, later: Self, rules: &ChainRules) -> Result<Self, Malformed> {
         let result = double_use::merge(&self.result, &later.result)?;
         let mut faults = Vec::new();
         let seam = Seam { difficulty: self.difficulty, total: self.total_after, rules };
@@ -316,43 +323,4 @@ fn without_told(mut later: Found, told: &[Fault]) -> Found {
         later.total -= (before - later.list.len()) as u64;
     }
     later
-}
-
-/// Puts together what adjoins, in an order that the list alone decides: pieces of one import first, pairwise, then from the
-/// oldest on. The list ascends; what overlaps or lies apart stays apart.
-pub fn merge_all(segments: Vec<Segment>, rules: &ChainRules) -> Result<Vec<Segment>, Malformed> {
-    let mut imports: Vec<Vec<Segment>> = Vec::new();
-    for segment in segments {
-        let continues =
-            |last: &Segment| last.result.end == segment.result.first && last.result.origin == segment.result.origin;
-        match imports.last_mut() {
-            Some(import) if import.last().is_some_and(continues) => import.push(segment),
-            _ => imports.push(vec![segment]),
-        }
-    }
-    let mut out: Vec<Segment> = Vec::new();
-    for import in imports {
-        let Some(whole) = merge_pairs(import, rules)? else { continue };
-        match out.pop() {
-            Some(last) if last.result.end == whole.result.first => out.push(last.merge(whole, rules)?),
-            last => out.extend(last.into_iter().chain([whole])),
-        }
-    }
-    Ok(out)
-}
-
-/// Adjoining segments, neighbours first: each is copied about as often as the number of segments has digits.
-fn merge_pairs(mut segments: Vec<Segment>, rules: &ChainRules) -> Result<Option<Segment>, Malformed> {
-    while segments.len() > 1 {
-        let mut merged = Vec::with_capacity(segments.len().div_ceil(2));
-        let mut rest = segments.into_iter();
-        while let Some(a) = rest.next() {
-            merged.push(match rest.next() {
-                Some(b) => a.merge(b, rules)?,
-                None => a,
-            });
-        }
-        segments = merged;
-    }
-    Ok(segments.pop())
 }

@@ -1,12 +1,13 @@
-//! Segments as summaries keep them, and back.
+//! Segments as summaries keep them, and back. All that a kept segment says counts from the one origin of its import.
 
-use super::{Counts, Found, Head, RootAtEnd, Segment};
+use super::{Claim, Counts, Found, Head, RootAtEnd, Segment};
 use crate::block::Unchecked;
 use crate::double_use::{self, Assumption, SegmentResult, Window};
 use crate::reason::{Check, Checks, Fault, Reason};
 use crate::report::StateRoots;
 use manaflow_loader::model::Location;
 use manaflow_loader::summary::{self, Maybe};
+use std::collections::BTreeMap;
 
 /// A summary that does not say what a segment is.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -26,6 +27,7 @@ impl From<&Segment> for summary::Segment {
     fn from(s: &Segment) -> Self {
         let mut faults = s.found.list.clone();
         faults.sort_unstable();
+        assert!(is_of_one_import(&s.result), "a summary keeps the seams between imports open");
         let kept = |heads: &[Head]| heads.iter().map(|head| head.kept.clone()).collect();
         Self {
             first: s.result.first,
@@ -43,7 +45,7 @@ impl From<&Segment> for summary::Segment {
             closing: s.closing,
             difficulty: s.difficulty,
             total_after: Maybe(s.total_after),
-            claim: Maybe(s.claim),
+            claim: Maybe(s.claim.map(|claim| claim_kept(&claim))),
             earlier: kept(&s.earlier),
             heads: kept(&s.heads),
             tail: kept(&s.tail),
@@ -53,14 +55,7 @@ impl From<&Segment> for summary::Segment {
             requirements: s.result.requirements.iter().map(demand_kept).collect(),
             exits: s.result.exits.iter().map(exit_kept).collect(),
             assumed: (s.result.assumed.iter())
-                .map(|(a, at)| summary::Assumed { cell: a.cell, origin: a.origin, declared: a.declared, location: *at })
-                .collect(),
-            anchors: (s.result.anchors.iter())
-                .map(|(address, (generation, counts_from))| summary::Anchor {
-                    address: *address,
-                    generation: *generation,
-                    counts_from: *counts_from,
-                })
+                .map(|(a, at)| summary::Assumed { cell: a.cell, location: *at })
                 .collect(),
             hashes: (s.hashes.iter())
                 .map(|(location, hash)| summary::TransactionHash { location: *location, hash: *hash })
@@ -86,7 +81,7 @@ impl TryFrom<summary::Segment> for Segment {
         }
         found.extend(faults);
         let culprits: Vec<_> =
-            s.culprits.into_iter().enumerate().map(|(i, c)| culprit(i, c)).collect::<Result<_, _>>()?;
+            s.culprits.into_iter().enumerate().map(|(i, c)| culprit(i, c, s.origin)).collect::<Result<_, _>>()?;
         if !culprits.is_sorted_by(|a, b| a < b) {
             return Err(unreadable("culprits", "not in order"));
         }
@@ -96,12 +91,12 @@ impl TryFrom<summary::Segment> for Segment {
             origin: s.origin,
             parent_hash: heads.first().map(|head| head.header.parent_hash).filter(|_| s.first > 0),
             culprits,
-            requirements: s.requirements.iter().map(demand).collect(),
-            exits: s.exits.iter().map(exit).collect(),
+            requirements: s.requirements.iter().map(|d| demand(d, s.origin)).collect(),
+            exits: s.exits.iter().map(|e| exit(e, s.origin)).collect(),
             assumed: (s.assumed.iter())
-                .map(|a| (Assumption { cell: a.cell, origin: a.origin, declared: a.declared }, a.location))
+                .map(|a| (Assumption { cell: a.cell, origin: s.origin, declared: true }, a.location))
                 .collect(),
-            anchors: s.anchors.iter().map(|a| (a.address, (a.generation, a.counts_from))).collect(),
+            anchors: BTreeMap::new(),
         };
         Ok(Self {
             result,
@@ -121,7 +116,7 @@ impl TryFrom<summary::Segment> for Segment {
             closing: s.closing,
             difficulty: s.difficulty,
             total_after: s.total_after.0,
-            claim: s.claim.0,
+            claim: s.claim.0.map(|c| claim(&c, s.origin)),
             earlier,
             heads,
             tail,
@@ -234,13 +229,12 @@ fn culprit_kept(c: &double_use::Culprit) -> summary::Culprit {
         write: c.write,
         intx: c.intx,
         prev: c.prev,
-        counts_from: c.counts_from,
         expected: Maybe(c.expected.map(|(version, value)| summary::Live { version, value })),
         place: c.place,
     }
 }
 
-fn culprit(i: usize, c: summary::Culprit) -> Result<double_use::Culprit, Unreadable> {
+fn culprit(i: usize, c: summary::Culprit, origin: u64) -> Result<double_use::Culprit, Unreadable> {
     let reason = double_use::Reason::ALL.into_iter().find(|reason| reason.name() == c.reason);
     Ok(double_use::Culprit {
         cell: c.cell,
@@ -254,28 +248,47 @@ fn culprit(i: usize, c: summary::Culprit) -> Result<double_use::Culprit, Unreada
         write: c.write,
         intx: c.intx,
         prev: c.prev,
-        counts_from: c.counts_from,
+        counts_from: origin,
         expected: c.expected.0.map(|live| (live.version, live.value)),
         place: c.place,
     })
 }
 
 fn demand_kept(d: &double_use::Demand) -> summary::Demand {
-    let &double_use::Demand { cell, first, write, intx, prev, origin, counts_from, place } = d;
-    summary::Demand { cell, first, write, intx, prev, origin, counts_from, place }
+    let &double_use::Demand { cell, first, write, intx, prev, origin: _, counts_from: _, place } = d;
+    summary::Demand { cell, first, write, intx, prev, place }
 }
 
-fn demand(d: &summary::Demand) -> double_use::Demand {
-    let &summary::Demand { cell, first, write, intx, prev, origin, counts_from, place } = d;
-    double_use::Demand { cell, first, write, intx, prev, origin, counts_from, place }
+fn demand(d: &summary::Demand, origin: u64) -> double_use::Demand {
+    let &summary::Demand { cell, first, write, intx, prev, place } = d;
+    double_use::Demand { cell, first, write, intx, prev, origin, counts_from: origin, place }
 }
 
 fn exit_kept(e: &double_use::Exit) -> summary::Exit {
-    let &double_use::Exit { cell, version, value, origin, counts_from } = e;
-    summary::Exit { cell, version, value, origin, counts_from }
+    let &double_use::Exit { cell, version, value, origin: _, counts_from: _ } = e;
+    summary::Exit { cell, version, value }
 }
 
-fn exit(e: &summary::Exit) -> double_use::Exit {
-    let &summary::Exit { cell, version, value, origin, counts_from } = e;
-    double_use::Exit { cell, version, value, origin, counts_from }
+fn exit(e: &summary::Exit, origin: u64) -> double_use::Exit {
+    let &summary::Exit { cell, version, value } = e;
+    double_use::Exit { cell, version, value, origin, counts_from: origin }
+}
+
+fn claim_kept(c: &Claim) -> summary::Claim {
+    let &Claim { first, origin: _, parent_hash, total_difficulty, difficulty_before, is_judged } = c;
+    summary::Claim { first, parent_hash, total_difficulty, difficulty_before, is_judged }
+}
+
+fn claim(c: &summary::Claim, origin: u64) -> Claim {
+    let &summary::Claim { first, parent_hash, total_difficulty, difficulty_before, is_judged } = c;
+    Claim { first, origin, parent_hash, total_difficulty, difficulty_before, is_judged }
+}
+
+/// Whether nothing counts from another origin, and nothing is known only by closing a seam.
+fn is_of_one_import(s: &SegmentResult) -> bool {
+    s.requirements.iter().all(|d| (d.origin, d.counts_from) == (s.origin, s.origin))
+        && s.exits.iter().all(|e| (e.origin, e.counts_from) == (s.origin, s.origin))
+        && s.culprits.iter().all(|c| c.counts_from == s.origin)
+        && s.assumed.keys().all(|a| a.origin == s.origin && a.declared)
+        && s.anchors.is_empty()
 }

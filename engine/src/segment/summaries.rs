@@ -1,6 +1,6 @@
 //! Merging summaries: whether they belong together, and the report of the whole.
 
-use super::{Segment, Unreadable, Validation, Wanted, conclude, merge_all, report};
+use super::{Segment, Unreadable, Validation, Wanted, close, conclude, join, report};
 use crate::double_use::Malformed;
 use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -130,18 +130,19 @@ pub fn merge_summaries(
     let Some((name, _)) = all.first() else { return Err(MergeError::Nothing) };
     let name = name.clone();
     let segments = all.into_iter().map(|(_, segment)| segment).collect();
-    let mut merged =
-        merge_all(segments, &rules).map_err(|error| MergeError::Malformed { name: name.clone(), error })?;
-    merged.iter_mut().for_each(|segment| segment.name_transactions(|_| None));
+    let malformed = |error| MergeError::Malformed { name: name.clone(), error };
+    let mut joined = join(segments, &rules).map_err(malformed)?;
+    joined.iter_mut().for_each(|segment| segment.name_transactions(|_| None));
     let summary = Summary {
         manaflow: options.version.clone(),
         revm: revm.clone(),
         rules,
         input: None,
-        segments: merged.iter().map(summary::Segment::from).collect(),
+        segments: joined.iter().map(summary::Segment::from).collect(),
     };
+    let closed = close(joined, &summary.rules).map_err(malformed)?;
     let wanted = Wanted { limit: options.limit, requirements: options.list_requirements };
-    let concluded = merged.iter_mut().map(|segment| conclude(segment, &summary.rules, wanted, |_| None));
+    let concluded = closed.into_iter().map(|segment| conclude(segment, &summary.rules, wanted, |_| None));
     let concluded = concluded.collect::<Result<Vec<_>, _>>();
     let concluded = concluded.map_err(|error| MergeError::State { name, error })?;
     let run = Run {

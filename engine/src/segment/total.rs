@@ -1,11 +1,29 @@
-//! The rule of the merge at blocks whose total difficulty is not known: runs of equal difficulty, judged when it is.
+//! What is stated of total difficulties, and the rule of the merge at blocks where none is known: runs of equal difficulty,
+//! judged when it is.
 
 use crate::block::check_total_difficulty;
 use crate::reason::Fault;
 use alloy_consensus::Header;
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::summary::Waiting;
+
+/// The first total difficulty that is stated inside of a segment, and nothing before confirms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// First block of those that it is about.
+    pub first: u64,
+    /// Origin of the import that states it.
+    pub origin: u64,
+    /// Hash of the block before.
+    pub parent_hash: B256,
+    /// Total difficulty before the first block.
+    pub total_difficulty: U256,
+    /// Sum of difficulties of the segment's blocks before it.
+    pub difficulty_before: U256,
+    /// Whether `blocks` was checked there.
+    pub is_judged: bool,
+}
 
 /// A block that waits.
 pub fn one(number: u64, header: &Header, parent: Option<&Header>, difficulty_before: U256) -> Waiting {

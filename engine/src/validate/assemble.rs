@@ -7,10 +7,10 @@ use super::{Options, ValidateError};
 use crate::double_use::{Assumption, SegmentResult};
 use crate::reason::Check;
 use crate::report::StateRoots;
-use crate::segment::{self, Found, RootAtEnd, Segment, wait};
+use crate::segment::{self, Claim, Found, RootAtEnd, Segment, wait};
 use alloy_primitives::U256;
 use manaflow_loader::model::{Cell, Location};
-use manaflow_loader::summary::{Claim, HEADS, Maybe};
+use manaflow_loader::summary::{HEADS, Maybe};
 
 /// What is known of a piece.
 pub(super) struct Judged<'a> {

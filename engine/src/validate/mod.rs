@@ -23,7 +23,7 @@ pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
 use crate::secp256k1;
 pub use crate::segment::Validation;
-use crate::segment::{Conclusion, Found, Segment, Wanted, conclude, merge_all, report, valid_from};
+use crate::segment::{Closed, Conclusion, Found, Segment, Wanted, close, conclude, join, report, valid_from};
 use crate::solo::check::CannotJudge;
 use crate::solo::code::CodeTable;
 use crate::solo::signature::{KnownKeys, SignerKeys};
@@ -175,8 +175,8 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
             assemble(&task.pieces[i], Judged { columns, result, counts, found, state_roots: roots[i] }, options)
         });
         let segments = segments.collect::<Result<Vec<_>, _>>()?;
-        let mut merged = merge_all(segments, task.rules()).map_err(|e| malformed(&pieces[0], e))?;
-        merged.iter_mut().map(|segment| task.conclude(segment, pieces)).collect()
+        let closed = close(segments, task.rules()).map_err(|e| malformed(&pieces[0], e))?;
+        closed.into_iter().map(|segment| task.conclude(segment, pieces)).collect()
     });
     let concluded = concluded.collect::<Result<Vec<Vec<Conclusion>>, ValidateError>>()?;
     let validation = task.report(concluded.into_iter().flatten().collect(), stopped_early);
@@ -209,11 +209,12 @@ pub fn summarise(
         }
         None => task.segments(&task.pieces, &task.codes(&task.pieces)?)?,
     };
-    let mut merged = merge_all(segments, task.rules()).map_err(|e| task.cannot_merge(e))?;
-    task.add_state_roots(&mut merged)?;
-    merged.iter_mut().for_each(|segment| segment.name_transactions(|_| None));
-    let records = merged.iter().map(summary::Segment::from).collect();
-    let concluded = merged.iter_mut().map(|segment| task.conclude(segment, &task.pieces));
+    let mut joined = join(segments, task.rules()).map_err(|e| task.cannot_merge(e))?;
+    task.add_state_roots(&mut joined)?;
+    joined.iter_mut().for_each(|segment| segment.name_transactions(|_| None));
+    let records = joined.iter().map(summary::Segment::from).collect();
+    let closed = close(joined, task.rules()).map_err(|e| task.cannot_merge(e))?;
+    let concluded = closed.into_iter().map(|segment| task.conclude(segment, &task.pieces));
     let concluded = concluded.collect::<Result<Vec<_>, _>>()?;
     let validation = task.report(concluded, false);
     task.unchanged()?;
@@ -353,7 +354,7 @@ impl<'a> Task<'a> {
         Ok(())
     }
 
-    fn conclude(&self, segment: &mut Segment, pieces: &[Piece<'_>]) -> Result<Conclusion, ValidateError> {
+    fn conclude(&self, segment: Closed, pieces: &[Piece<'_>]) -> Result<Conclusion, ValidateError> {
         let wanted = Wanted { limit: self.options.limit, requirements: self.options.list_requirements };
         let concluded = conclude(segment, self.rules(), wanted, |at| transaction_hash(at, pieces));
         concluded.map_err(|e| roots::no_root(&pieces[0], e))

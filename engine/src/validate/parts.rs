@@ -2,7 +2,7 @@
 
 use super::piece::Piece;
 use super::{Options, Order, Task, ValidateError};
-use crate::segment::{Segment, merge_all};
+use crate::segment::{Segment, join};
 use manaflow_loader::summary;
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Parts<'_> {
 
 /// Segments that are done.
 struct Done<'a> {
-    /// Ascending, all apart.
+    /// Ascending; none continues the import of the one before.
     segments: Vec<Segment>,
     task: &'a Task<'a>,
 }
@@ -36,7 +36,7 @@ impl Done<'_> {
         let mut all = std::mem::take(&mut self.segments);
         all.extend(new);
         all.sort_by_key(|segment| segment.result.first);
-        self.segments = merge_all(all, self.task.rules()).map_err(|e| self.task.cannot_merge(e))?;
+        self.segments = join(all, self.task.rules()).map_err(|e| self.task.cannot_merge(e))?;
         Ok(())
     }
 
@@ -47,7 +47,7 @@ impl Done<'_> {
     }
 }
 
-/// Judges part after part what is not done, and gives the segments of all, merged.
+/// Judges part after part what is not done, and gives the segments of all, joined.
 pub(super) fn in_parts(task: &Task<'_>, options: &Options, parts: Parts<'_>) -> Result<Vec<Segment>, ValidateError> {
     let mut done = Done { segments: Vec::new(), task };
     let read = parts.done.into_iter().map(Segment::try_from).collect::<Result<Vec<_>, _>>();

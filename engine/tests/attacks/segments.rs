@@ -4,7 +4,7 @@
 use crate::built::{DEAD, REBORN, chain, mortal};
 use crate::kit::{ORDERS, Sample, SegmentRecord, decode_header};
 use crate::lies::lies_about;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use manaflow_engine::REVM_VERSION;
 use manaflow_engine::backend::Backends;
 use manaflow_engine::double_use::Demand;
@@ -13,8 +13,9 @@ use manaflow_engine::report::{Report, Verdict};
 use manaflow_engine::segment::{MergeOptions, checks_of, merge_summaries};
 use manaflow_engine::validate::{Checks, Options, Order, Parts, Progress, Validation, summarise, validate};
 use manaflow_loader::file::BlockFile;
-use manaflow_loader::model::{EarlierHeader, Mark, Value, Version};
+use manaflow_loader::model::{EarlierHeader, Location, Mark, Value, Version};
 use manaflow_loader::summary::{Segment, Summary};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -217,32 +218,56 @@ fn snapshots_of_neighbouring_blocks() {
 
 /// What an import that begins at `origin` says of the blocks from there on: nothing of what was before, and deaths counted
 /// from there.
-fn imported_from(whole: &Sample, origin: u64, deaths: u32) -> Sample {
+fn imported_from(whole: &Sample, origin: u64) -> Sample {
+    let mut deaths: BTreeMap<Address, u32> = BTreeMap::new();
+    let [all] = whole.segments.as_slice() else { panic!("a sample of one segment") };
+    let before = all.blocks.iter().take((origin - all.start.first) as usize);
+    for m in before.flat_map(|block| &block.transactions).flat_map(|t| &t.moves) {
+        if let Value::Account(account) = m.next {
+            deaths.insert(m.cell.addr, account.generation);
+        }
+    }
+    let deaths_of = |addr: &Address| deaths.get(addr).copied().unwrap_or(0);
+    let opening = Location::new(origin, 0).expect("small");
     let mut sample = whole.cut(origin);
-    let segment = &mut sample.segments[0];
-    segment.start.origin = origin;
-    for t in segment.blocks.iter_mut().flat_map(|block| &mut block.transactions) {
+    sample.segments[0].start.origin = origin;
+    for t in sample.segments[0].blocks.iter_mut().flat_map(|block| &mut block.transactions) {
+        let is_made = |value: &Value| matches!(value, Value::Account(account) if account.present);
+        let made: BTreeSet<Address> =
+            t.moves.iter().filter(|m| !is_made(&m.prev) && is_made(&m.next)).map(|m| m.cell.addr).collect();
         for m in &mut t.moves {
-            let own_hash = m.cell.mark == Mark::BlockHash && m.intx == Version::Virgin;
-            let is_new = m.cell.mark == Mark::Storage && m.cell.generation > deaths;
-            if m.intx.is_below(manaflow_loader::model::Location::new(origin, 0).expect("small"))
-                && !matches!(m.intx, Version::At(at) if at.block() >= origin)
-                && !own_hash
-                && !is_new
-            {
+            let deaths = deaths_of(&m.cell.addr);
+            let is_virgin = match m.cell.mark {
+                Mark::Account => false,
+                Mark::Storage => m.cell.generation > deaths || made.contains(&m.cell.addr),
+                Mark::BlockHash => true,
+            };
+            if m.intx.is_below(opening) && !(m.intx == Version::Virgin && is_virgin) {
                 m.intx = Version::Base(origin);
             }
-            if m.cell.addr == mortal() {
-                m.cell.generation -= if m.cell.mark == Mark::Storage { deaths } else { 0 };
-                for value in [&mut m.prev, &mut m.next] {
-                    if let Value::Account(account) = value {
-                        account.generation -= deaths;
-                    }
+            let deaths_of_word = if m.cell.mark == Mark::Storage { deaths } else { 0 };
+            m.cell.generation = m.cell.generation.saturating_sub(deaths_of_word);
+            for value in [&mut m.prev, &mut m.next] {
+                if let Value::Account(account) = value {
+                    account.generation = account.generation.saturating_sub(deaths);
                 }
             }
         }
     }
     sample
+}
+
+/// The same blocks as imports of their own, which begin at these blocks, in files.
+fn imported_apart(whole: &Sample, starts: &[u64], last: u64) -> Option<(Vec<BlockFile>, Vec<tempfile::TempDir>)> {
+    let mut files = Vec::new();
+    let mut folders = Vec::new();
+    for range in ranges(starts, last) {
+        let (start, end) = (*range.start(), range.end() + 1);
+        let part = if start == 0 { whole.clone() } else { imported_from(whole, start) };
+        folders.push(tempfile::tempdir().expect("a folder"));
+        files.push(opened(&until(&part, end), folders[folders.len() - 1].path())?);
+    }
+    Some((files, folders))
 }
 
 /// The first blocks of the one segment.
@@ -260,10 +285,7 @@ fn a_contract_that_dies_and_comes_back_in_other_imports() {
     let file = opened(&whole, folder.path()).expect("opens");
     let expected = validate(&[&file], &options(Order::Forward, None), &Progress::default()).expect("a verdict");
     // The last import is cut once more: its own pieces meet each other, and the others.
-    let parts = [until(&whole, DEAD), until(&imported_from(&whole, DEAD, 0), REBORN), imported_from(&whole, REBORN, 1)];
-    let folders = [0; 3].map(|_| tempfile::tempdir().expect("a folder"));
-    let files: Vec<BlockFile> =
-        parts.iter().zip(&folders).map(|(part, folder)| opened(part, folder.path()).expect("opens")).collect();
+    let (files, folders) = imported_apart(&whole, &[0, DEAD, REBORN], 7).expect("opens");
     let files: Vec<&BlockFile> = files.iter().collect();
     for starts in [vec![0, DEAD, REBORN], vec![0, DEAD, REBORN, 6], vec![0, 2, DEAD, REBORN, 5, 6]] {
         let together = is_whole(&files, ranges(&starts, 7), &mut random);
@@ -272,8 +294,25 @@ fn a_contract_that_dies_and_comes_back_in_other_imports() {
         assert_eq!(got.final_state, wanted.final_state, "one count of generations");
         assert_eq!((got.conditional, &got.blocks, got.unchecked), (false, &wanted.blocks, wanted.unchecked));
     }
+    // Three pieces, of which two are one import, both ways round.
+    for starts in [[DEAD, REBORN, 6], [0, DEAD - 1, DEAD]] {
+        let pieces: Vec<_> = ranges(&starts, if starts[0] == 0 { REBORN - 1 } else { 7 })
+            .into_iter()
+            .map(|range| {
+                let options = options(Order::Forward, Some(range.clone()));
+                let (_, segments) = summarise(&files, &options, &Progress::default(), None).expect("a verdict");
+                (format!("{range:?}"), summary_of(&files, segments))
+            })
+            .collect();
+        let [a, b, c] = &pieces[..] else { panic!("three pieces") };
+        let left = merged(vec![("ab".into(), merged(vec![b.clone(), a.clone()]).1), c.clone()]);
+        let right = merged(vec![("bc".into(), merged(vec![c.clone(), b.clone()]).1), a.clone()]);
+        assert_eq!((said(&left.0), &left.1), (said(&right.0), &right.1), "{starts:?}");
+        assert_eq!(left.1.segments.len(), 2, "the seam between the imports stays open");
+        assert_eq!((left.0.report.verdict, left.0.report.blocks.segments), (Verdict::Valid, 1));
+    }
     // It cannot have died more often since block 4 than since block 0: that is found wherever the pieces are put together.
-    let wrong = imported_from(&whole, REBORN, 1).with(|s| {
+    let wrong = imported_from(&whole, REBORN).with(|s| {
         for t in s.segments[0].blocks.iter_mut().flat_map(|block| &mut block.transactions) {
             for m in t.moves.iter_mut().filter(|m| m.cell.addr == mortal()) {
                 m.cell.generation += if m.cell.mark == Mark::Storage { 2 } else { 0 };
@@ -289,6 +328,42 @@ fn a_contract_that_dies_and_comes_back_in_other_imports() {
     let together = is_whole(&[files[0], files[1], &wrong], ranges(&[0, DEAD, REBORN], 7), &mut random);
     let blamed = together.report.invalid.iter().any(|f| f.block == REBORN && f.reason == Reason::WrongBefore);
     assert!(together.report.verdict == Verdict::Invalid && blamed, "{:?}", together.report.invalid);
+}
+
+#[test]
+fn a_real_chain_imported_apart() {
+    let Some(data) = manaflow_datasets::data_for("a_real_chain_imported_apart") else { return };
+    let (mut random, folder) = (Random::new(8), tempfile::tempdir().expect("a folder"));
+    let sample = execapis(&data);
+    let last = sample.segments[0].blocks.len() as u64 - 1;
+    let file = opened(&sample, folder.path()).expect("opens");
+    let whole = validate(&[&file], &options(Order::Forward, None), &Progress::default()).expect("a verdict").report;
+    for imports in [2, 5, 40] {
+        let apart = starts(0, last, imports, &mut random);
+        let (files, _folders) = imported_apart(&sample, &apart, last).expect("opens");
+        let files: Vec<&BlockFile> = files.iter().collect();
+        // Cut once more, so that imports have pieces of their own.
+        let mut cuts = [apart.clone(), starts(0, last, 4, &mut random)].concat();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let together = is_whole(&files, ranges(&cuts, last), &mut random).report;
+        let said = |r: &Report| (r.verdict, r.conditional, r.final_state.clone(), r.blocks.clone(), r.invalid.clone());
+        assert_eq!(said(&together), said(&whole), "{apart:?}");
+    }
+    let (lies, mut invalid) = (lies_about(&sample.cut(1)), 0);
+    for _ in 0..8 {
+        let lie = &lies[random.below(lies.len())];
+        let apart = starts(0, last, 4, &mut random);
+        let lied = sample.with(|s| (lie.change)(s));
+        let Some((files, _folders)) = imported_apart(&lied, &apart, last) else { continue };
+        let files: Vec<&BlockFile> = files.iter().collect();
+        if validate(&files, &options(Order::Forward, None), &Progress::default()).is_ok() {
+            let cuts = starts(0, last, 5, &mut random);
+            let together = is_whole(&files, ranges(&cuts, last), &mut random);
+            invalid += usize::from(together.report.verdict == Verdict::Invalid);
+        }
+    }
+    assert!(invalid > 0, "a lie is found");
 }
 
 #[test]
@@ -484,7 +559,7 @@ fn blocks_that_are_there_twice_stay_apart_and_make_no_summary() {
 #[test]
 fn one_segment_taken_apart_into_two_is_one_again() {
     let sample = chain();
-    let tail = imported_from(&sample, REBORN, 1).segments.remove(0);
+    let tail = imported_from(&sample, REBORN).segments.remove(0);
     let both = until(&sample, REBORN).with(|s| s.segments.push(SegmentRecord { ..tail }));
     let folder = tempfile::tempdir().expect("a folder");
     let file = opened(&both, folder.path()).expect("opens");

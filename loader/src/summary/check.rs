@@ -20,9 +20,14 @@ impl Summary {
         }
         for (i, segment) in self.segments.iter().enumerate() {
             segment.check().map_err(|(place, reason)| Refusal::new(format!("segment {i}, {place}"), reason))?;
-            if i > 0 && segment.first <= self.segments[i - 1].end {
-                let reason = format!("block {}, expected above {}", segment.first, self.segments[i - 1].end);
+            let Some(before) = i.checked_sub(1).map(|i| &self.segments[i]) else { continue };
+            if segment.first < before.end {
+                let reason = format!("block {}, expected {} or above", segment.first, before.end);
                 return Err(Refusal::new(format!("segment {i}, first"), reason));
+            }
+            if segment.first == before.end && segment.origin == before.origin {
+                let reason = format!("{}, that of the segment before, which it continues", segment.origin);
+                return Err(Refusal::new(format!("segment {i}, origin"), reason));
             }
         }
         Ok(())
@@ -63,8 +68,8 @@ impl Segment {
 
     fn check_difficulty(&self) -> Check {
         if let Some(claim) = &self.claim.0 {
-            if !self.has(claim.first) || claim.origin > claim.first {
-                return refuse("claim", format!("of block {}, origin {}", claim.first, claim.origin));
+            if !self.has(claim.first) {
+                return refuse("claim", format!("of block {}", claim.first));
             }
             if self.total_after.0.is_none() {
                 return refuse("total difficulty", "stated before and not known after");
@@ -133,15 +138,14 @@ impl Segment {
         }
         ascending(&self.exits, "exit", |e| e.cell)?;
         for (i, e) in self.exits.iter().enumerate() {
-            if !is_inside(&e.version) || !is_of(&e.cell, &e.value) || e.counts_from > e.version.block() {
+            if !is_inside(&e.version) || !is_of(&e.cell, &e.value) {
                 return refuse(format!("exit {i}"), format!("{} at {}", e.cell, e.version));
             }
         }
-        ascending(&self.assumed, "assumption", |a| (a.cell, a.origin, a.declared))?;
+        ascending(&self.assumed, "assumption", |a| a.cell)?;
         if let Some(i) = self.assumed.iter().position(|a| a.cell.generation != 0 || !is_inside(&a.location)) {
             return refuse(format!("assumption {i}"), self.assumed[i].cell.to_string());
         }
-        ascending(&self.anchors, "anchor", |a| a.address)?;
         ascending(&self.hashes, "transaction hash", |h| h.location)?;
         match self.hashes.iter().find(|h| !is_inside(&h.location)) {
             Some(h) => refuse("transaction hashes", h.location.to_string()),
@@ -169,11 +173,7 @@ fn check_head(head: &Head, is_own: bool) -> Result<(), String> {
 }
 
 fn check_demand(d: &Demand, is_inside: bool) -> Result<(), String> {
-    if is_inside && is_of(&d.cell, &d.prev) && d.counts_from <= d.first.block() && d.origin <= d.first.block() {
-        Ok(())
-    } else {
-        Err(format!("on {} at {}", d.cell, d.first))
-    }
+    if is_inside && is_of(&d.cell, &d.prev) { Ok(()) } else { Err(format!("on {} at {}", d.cell, d.first)) }
 }
 
 /// Whether a value is of its cell's kind.

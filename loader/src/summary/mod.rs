@@ -16,7 +16,7 @@ use crate::file::PROTOCOL_VERSION;
 use crate::model::{Cell, Location, Value, Version};
 use crate::rules::ChainRules;
 use crate::whole::WholeFile;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use std::io::Write;
 use std::path::Path;
@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// First bytes of a summary.
 pub const MAGIC: [u8; 8] = *b"\x89MANS\r\n\x1a";
 /// Version of the form.
-pub const SUMMARY_VERSION: u32 = 1;
+pub const SUMMARY_VERSION: u32 = 2;
 /// Headers kept of a segment's beginning, and of its end.
 pub const HEADS: usize = 7;
 /// Counts of what could not be checked.
@@ -62,18 +62,18 @@ pub struct Summary {
     pub rules: ChainRules,
     /// Of a checkpoint: what it belongs to.
     pub input: Option<B256>,
-    /// Segments, ascending, with at least one block between any two.
+    /// Segments, ascending: whatever adjoins and is of one import is one segment.
     pub segments: Vec<Segment>,
 }
 
-/// What is known of consecutive blocks.
+/// What is known of consecutive blocks of one import.
 #[derive(Clone, PartialEq, Eq, Debug, RlpEncodable, RlpDecodable)]
 pub struct Segment {
     /// First block.
     pub first: u64,
     /// Block after the last.
     pub end: u64,
-    /// Earliest origin of the imports in it.
+    /// Block from which its import counts generations; two imports that adjoin differ in it.
     pub origin: u64,
     /// Checks that ran over all blocks, a bit each.
     pub checks: u8,
@@ -99,7 +99,7 @@ pub struct Segment {
     pub difficulty: U256,
     /// Total difficulty after the last block, where it is known.
     pub total_after: Maybe<U256>,
-    /// The first total difficulty that an import states inside.
+    /// The first total difficulty that its source states inside.
     pub claim: Maybe<Claim>,
     /// Up to seven headers before the first block.
     pub earlier: Vec<Head>,
@@ -119,8 +119,6 @@ pub struct Segment {
     pub exits: Vec<Exit>,
     /// Assumed cells.
     pub assumed: Vec<Assumed>,
-    /// Generations stated of accounts that are not known.
-    pub anchors: Vec<Anchor>,
     /// Hashes of the transactions that faults and demands name.
     pub hashes: Vec<TransactionHash>,
 }
@@ -145,8 +143,6 @@ pub struct Head {
 pub struct Claim {
     /// First block of those that it is about.
     pub first: u64,
-    /// Origin of the import.
-    pub origin: u64,
     /// Hash of the block before.
     pub parent_hash: B256,
     /// Total difficulty before the first block.
@@ -219,8 +215,6 @@ pub struct Culprit {
     pub intx: Version,
     /// Value before.
     pub prev: Value,
-    /// Block from which generations count.
-    pub counts_from: u64,
     /// Version and value that were live, if known.
     pub expected: Maybe<Live>,
     /// Place of the move in its transaction.
@@ -240,10 +234,6 @@ pub struct Demand {
     pub intx: Version,
     /// Value before.
     pub prev: Value,
-    /// Origin of the import that says it.
-    pub origin: u64,
-    /// Block from which generations count.
-    pub counts_from: u64,
     /// Place of the move in its transaction.
     pub place: u32,
 }
@@ -257,10 +247,6 @@ pub struct Exit {
     pub version: Location,
     /// Value after.
     pub value: Value,
-    /// Origin of the import that says it.
-    pub origin: u64,
-    /// Block from which generations count.
-    pub counts_from: u64,
 }
 
 /// An assumed cell.
@@ -268,23 +254,8 @@ pub struct Exit {
 pub struct Assumed {
     /// Cell, storage in generation 0.
     pub cell: Cell,
-    /// Origin of the import that assumes.
-    pub origin: u64,
-    /// Whether a use says so.
-    pub declared: bool,
-    /// Where.
+    /// The last use that assumes it.
     pub location: Location,
-}
-
-/// A generation that a demand stated of an account that is not known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, RlpEncodable, RlpDecodable)]
-pub struct Anchor {
-    /// Account.
-    pub address: Address,
-    /// Generation.
-    pub generation: u32,
-    /// Block from which it counts.
-    pub counts_from: u64,
 }
 
 /// The hash of a transaction.

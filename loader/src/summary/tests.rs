@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{AccountValue, Mark};
-use alloy_primitives::keccak256;
+use alloy_primitives::{Address, keccak256};
 
 fn at(block: u64, index: u64) -> Location {
     Location::new(block, index).expect("in bounds")
@@ -20,16 +20,8 @@ fn sample() -> Summary {
     let value =
         AccountValue { present: true, nonce: 7, balance: U256::from(300), code_hash: keccak256("code"), generation: 2 };
     let (value, word) = (Value::Account(value), Value::Word(U256::from(9)));
-    let demand = Demand {
-        cell: account,
-        first: at(101, 2),
-        write: true,
-        intx: Version::Base(90),
-        prev: value,
-        origin: 90,
-        counts_from: 90,
-        place: 3,
-    };
+    let demand =
+        Demand { cell: account, first: at(101, 2), write: true, intx: Version::Base(90), prev: value, place: 3 };
     let culprit = Culprit {
         cell: slot,
         location: at(102, 1),
@@ -39,7 +31,6 @@ fn sample() -> Summary {
         write: true,
         intx: Version::At(at(101, 0)),
         prev: word,
-        counts_from: 90,
         expected: Maybe(Some(Live { version: Version::At(at(101, 1)), value: Value::Word(U256::ZERO) })),
         place: 1,
     };
@@ -54,7 +45,6 @@ fn sample() -> Summary {
     };
     let claim = Claim {
         first: 104,
-        origin: 104,
         parent_hash: B256::repeat_byte(8),
         total_difficulty: U256::from(1000),
         difficulty_before: U256::from(40),
@@ -95,20 +85,21 @@ fn sample() -> Summary {
         culprits: vec![culprit],
         requirements: vec![demand, Demand { cell: slot, prev: word, intx: Version::Virgin, write: false, ..demand }],
         exits: vec![
-            Exit { cell: account, version: at(105, 1), value, origin: 90, counts_from: 90 },
-            Exit { cell: Cell::block_hash(105), version: at(105, 2), value: word, origin: 90, counts_from: 90 },
+            Exit { cell: account, version: at(105, 1), value },
+            Exit { cell: Cell::block_hash(105), version: at(105, 2), value: word },
         ],
-        assumed: vec![Assumed { cell: account, origin: 90, declared: true, location: at(100, 0) }],
-        anchors: vec![Anchor { address: Address::repeat_byte(6), generation: 1, counts_from: 80 }],
+        assumed: vec![Assumed { cell: account, location: at(100, 0) }],
         hashes: vec![TransactionHash { location: at(101, 2), hash: B256::repeat_byte(2) }],
     };
-    let later = Segment { first: 111, end: 113, origin: 0, ..short() };
+    // Another import that adjoins, and one that lies apart.
+    let adjoining = Segment { first: 110, end: 112, origin: 110, closing: at(111, 1), ..short() };
+    let later = Segment { first: 113, end: 115, origin: 110, closing: at(114, 1), ..short() };
     Summary {
         manaflow: "0.1.0".into(),
         revm: "43.0.3".into(),
         rules: ChainRules::named("mainnet").expect("built in"),
         input: Some(B256::repeat_byte(1)),
-        segments: vec![segment, later],
+        segments: vec![segment, adjoining, later],
     }
 }
 
@@ -140,7 +131,6 @@ fn short() -> Segment {
         requirements: Vec::new(),
         exits: Vec::new(),
         assumed: Vec::new(),
-        anchors: Vec::new(),
         hashes: Vec::new(),
     }
 }
@@ -207,9 +197,9 @@ fn every_bit_counts() {
 
 #[test]
 fn versions_are_named() {
-    for (at, word) in [(8, "summary version 2, expected 1"), (12, "protocol version 2, expected 1")] {
+    for (at, word) in [(8, "summary version 3, expected 2"), (12, "protocol version 3, expected 1")] {
         let mut bytes = sample().encode();
-        bytes[at] = 2;
+        bytes[at] = 3;
         reseal(&mut bytes);
         assert_eq!(Summary::decode(&bytes).expect_err("another version").reason, word);
     }
@@ -235,7 +225,6 @@ fn every_rule_refuses() {
         ("closing", |s| s.closing = at(108, 4)),
         ("closing", |s| s.closing = at(109, 0)),
         ("claim", |s| s.claim.0.as_mut().expect("one").first = 110),
-        ("claim", |s| s.claim.0.as_mut().expect("one").origin = 105),
         ("total difficulty", |s| s.total_after.0 = None),
         ("total difficulty", |s| s.claim.0 = None),
         ("waiting 0", |s| s.waiting[0].first = 106),
@@ -261,14 +250,12 @@ fn every_rule_refuses() {
         ("culprit 0", |s| s.culprits[0].prev = s.requirements[0].prev),
         ("requirement 1", |s| s.requirements.swap(0, 1)),
         ("requirement 0", |s| s.requirements[0].first = at(110, 0)),
-        ("requirement 0", |s| s.requirements[0].counts_from = 102),
         ("requirement 1", |s| s.requirements[1].prev = s.requirements[0].prev),
         ("exit 1", |s| s.exits.swap(0, 1)),
         ("exit 0", |s| s.exits[0].version = at(99, 1)),
         ("exit 1", |s| s.exits[1].value = s.exits[0].value),
         ("assumption 0", |s| s.assumed[0].location = at(99, 1)),
         ("assumption 1", |s| s.assumed.push(s.assumed[0])),
-        ("anchor 1", |s| s.anchors.push(s.anchors[0])),
         ("transaction hash 1", |s| s.hashes.push(s.hashes[0])),
         ("transaction hashes", |s| s.hashes[0].location = at(99, 1)),
     ];
@@ -285,10 +272,9 @@ fn every_rule_refuses() {
     };
     assert_eq!(refusal(|s| s.revm = "4 3".into()), "version of revm");
     assert_eq!(refusal(|s| s.manaflow.clear()), "version of manaflow");
-    assert_eq!(
-        refusal(|s| s.segments[1] = Segment { first: 110, end: 112, origin: 0, closing: at(111, 1), ..short() }),
-        "segment 1, first"
-    );
+    assert_eq!(refusal(|s| (s.segments[1].first, s.segments[1].origin) = (109, 109)), "segment 1, headers");
+    assert_eq!(refusal(|s| s.segments.swap(1, 2)), "segment 2, first");
+    assert_eq!(refusal(|s| s.segments[1].origin = 90), "segment 1, origin");
     assert_eq!(refusal(|s| (s.segments, s.input) = (Vec::new(), None)), "segments");
     assert_eq!(refusal(|s| s.rules.blobs.reverse()), "rules");
     assert_eq!(refusal(|s| s.segments[0].exits[0].cell.mark = Mark::BlockHash), "content");

@@ -7,8 +7,9 @@ use crate::double_use::{Reason, SegmentResult, merge};
 use alloy_primitives::{Address, U256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-const ADDRESSES: u8 = 3;
+pub const ADDRESSES: u8 = 3;
 const BLOCKS: u64 = 8;
 const INDICES: u64 = 3;
 
@@ -21,7 +22,7 @@ fn word(n: u64) -> Value {
 }
 
 /// A move in absolute generations: (location, cell, prev, next).
-type Step = (Location, Cell, Value, Value);
+pub type Step = (Location, Cell, Value, Value);
 
 fn generation_of(value: &Value) -> u32 {
     match value {
@@ -30,17 +31,26 @@ fn generation_of(value: &Value) -> u32 {
     }
 }
 
-/// A valid chain from block 50 on: accounts die and return, storage goes with them. Block 50 reads every account.
-fn chain(random: &mut Random) -> Vec<Step> {
+/// A valid chain of these blocks: accounts die and return, storage goes with them. Its first opening reads every account,
+/// or, in block 0, makes some.
+pub fn chain(blocks: Range<u64>, random: &mut Random) -> Vec<Step> {
     let mut state: BTreeMap<Cell, Value> = BTreeMap::new();
     let mut steps = Vec::new();
     for n in 0..ADDRESSES {
         let cell = Cell::account(Address::repeat_byte(n));
-        state.insert(cell, account(1, random.below(3) as u32));
-        steps.push((at(50, 0), cell, state[&cell], state[&cell]));
+        let (prev, next) = match blocks.start {
+            0 if random.once_in(3) => {
+                state.insert(cell, cell.default_value());
+                continue;
+            }
+            0 => (cell.default_value(), account(1, 0)),
+            _ => [account(1, random.below(3) as u32); 2].into(),
+        };
+        state.insert(cell, next);
+        steps.push((at(blocks.start, 0), cell, prev, next));
     }
-    for place in 1..BLOCKS * INDICES {
-        let location = at(50 + place / INDICES, place % INDICES);
+    for place in 1..(blocks.end - blocks.start) * INDICES {
+        let location = at(blocks.start + place / INDICES, place % INDICES);
         for n in 0..ADDRESSES {
             if random.below(3) != 0 {
                 continue;
@@ -67,8 +77,9 @@ fn chain(random: &mut Random) -> Vec<Step> {
     steps
 }
 
-/// What an import with this origin says of blocks from..to: versions and generations as far as it can know them.
-fn import(steps: &[Step], (from, to, origin): (u64, u64, u64)) -> Uses {
+/// What an import with this origin says of blocks from..to: versions and generations as far as it can know them. Of some
+/// addresses it knows nothing before its first use of them: that use assumes.
+pub fn import(steps: &[Step], (from, to, origin): (u64, u64, u64), unknown: &[Address]) -> Uses {
     let mut deaths: BTreeMap<Address, u32> = BTreeMap::new();
     for (_, cell, _, next) in steps.iter().filter(|s| s.0.block() < origin && s.1.mark == Mark::Account) {
         deaths.insert(cell.addr, generation_of(next));
@@ -90,12 +101,18 @@ fn import(steps: &[Step], (from, to, origin): (u64, u64, u64)) -> Uses {
         if cell.mark == Mark::Storage {
             named.generation -= deaths[&cell.addr];
         }
-        let is_virgin = cell.mark == Mark::Storage && named.generation > 0;
-        let first = if is_virgin { Version::Virgin } else { Version::Base(origin) };
+        let is_virgin = origin == 0 || (cell.mark == Mark::Storage && named.generation > 0);
+        let is_assumed = cell.mark == Mark::Account && !live.contains_key(&cell) && unknown.contains(&cell.addr);
+        let first = match is_assumed {
+            true => Version::Assumed,
+            false if is_virgin => Version::Virgin,
+            false => Version::Base(origin),
+        };
         let intx = *live.entry(cell).or_insert(first);
+        let (prev, next) = (relative(&cell, prev), relative(&cell, next));
+        let prev = if is_assumed { cell.default_value() } else { prev };
         let write = prev != next;
         if location.block() >= from {
-            let (prev, next) = (relative(&cell, prev), relative(&cell, next));
             uses.entry(named).or_default().push(CellUse { location, write, intx, prev, next });
         }
         if write {
@@ -107,7 +124,7 @@ fn import(steps: &[Step], (from, to, origin): (u64, u64, u64)) -> Uses {
 
 /// Pieces of imports: (from, to, origin), adjacent.
 fn pieces(steps: &[Step], spans: &[(u64, u64, u64)], random: &mut Random) -> Vec<SegmentResult> {
-    spans.iter().map(|span| judge_all(*span, &import(steps, *span), random)).collect()
+    spans.iter().map(|span| judge_all(*span, &import(steps, *span, &[]), random)).collect()
 }
 
 /// Exits by value: origins differ between imports of the same chain.
@@ -120,9 +137,9 @@ fn generations_of_different_origins_meet() {
     let mut random = Random(seed(7));
     let mut deaths_in_two = 0;
     for round in 0..600 {
-        let steps = chain(&mut random);
+        let steps = chain(50..50 + BLOCKS, &mut random);
         let end = 50 + BLOCKS;
-        let whole = judge_all((50, end, 50), &import(&steps, (50, end, 50)), &mut random);
+        let whole = judge_all((50, end, 50), &import(&steps, (50, end, 50), &[]), &mut random);
         assert!(whole.is_valid(), "round {round}");
         // A foreign import in the middle, then the first one again or a third; its origin may lie before its first block.
         let (i, j) = (51 + random.below(3) as u64, 55 + random.below(3) as u64);
@@ -223,11 +240,11 @@ fn what_one_import_assumes_binds_no_other() {
     let mut random = Random(seed(11));
     let mut became = 0;
     for round in 0..600 {
-        let steps = chain(&mut random);
+        let steps = chain(50..50 + BLOCKS, &mut random);
         let mut parts = Vec::new();
         for block in 50..50 + BLOCKS {
             let span = (block, block + 1, block);
-            let mut uses = import(&steps, span);
+            let mut uses = import(&steps, span, &[]);
             for n in 0..ADDRESSES {
                 let cell = Cell::account(Address::repeat_byte(n));
                 if !random.once_in(4) || block == 50 {

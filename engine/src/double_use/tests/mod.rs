@@ -3,20 +3,21 @@
 mod attacks;
 mod columns;
 mod histories;
-mod imports;
-mod random;
+pub(crate) mod imports;
+pub(crate) mod random;
 mod sums;
 
 use super::Procedure;
-use columns::{TestColumns, Uses};
+use columns::TestColumns;
+pub(crate) use columns::Uses;
 
 /// Seed of random tests; `MANAFLOW_SEED` repeats one.
-fn seed(default: u64) -> u64 {
+pub(crate) fn seed(default: u64) -> u64 {
     std::env::var("MANAFLOW_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(default)
 }
 
 /// SplitMix64: small, seeded, the same everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -27,20 +28,26 @@ impl Random {
     }
 
     /// Below `bound`, which is positive and small.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
     /// True once in `n`.
-    fn once_in(&mut self, n: usize) -> bool {
+    pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
     }
+}
+
+/// What the plainest of the fast procedures says of a segment.
+pub(crate) fn judge_forward(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::SegmentResult {
+    let columns = TestColumns::new(span, uses, random);
+    super::forward::run(&columns).resolve(&columns)
 }
 
 /// What all procedures say of a segment; panics if one differs from the definition.
