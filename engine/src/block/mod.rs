@@ -35,6 +35,7 @@ use alloy_primitives::{B256, Bytes, U256};
 use manaflow_loader::{
     model::{Cell, Location, Outcome, Value},
     rules::{ChainRules, Fork},
+    summary::UNCHECKED,
 };
 use serde::Serialize;
 use std::{fmt::Display, ops::AddAssign};
@@ -190,8 +191,9 @@ pub struct Unchecked {
     pub allocation_roots: u64,
 }
 
-impl AddAssign for Unchecked {
-    fn add_assign(&mut self, other: Self) {
+impl Unchecked {
+    /// The counts in the order of the fields: how they are added up, and kept in summaries.
+    pub const fn to_array(self) -> [u64; UNCHECKED] {
         let Self {
             parent_rules,
             merge_rules,
@@ -204,18 +206,58 @@ impl AddAssign for Unchecked {
             deposit_rules,
             requests_hashes,
             allocation_roots,
-        } = other;
-        self.parent_rules += parent_rules;
-        self.merge_rules += merge_rules;
-        self.ommer_rules += ommer_rules;
-        self.ommers_hashes += ommers_hashes;
-        self.gas_rules += gas_rules;
-        self.blob_rules += blob_rules;
-        self.receipts_roots += receipts_roots;
-        self.logs_blooms += logs_blooms;
-        self.deposit_rules += deposit_rules;
-        self.requests_hashes += requests_hashes;
-        self.allocation_roots += allocation_roots;
+        } = self;
+        [
+            parent_rules,
+            merge_rules,
+            ommer_rules,
+            ommers_hashes,
+            gas_rules,
+            blob_rules,
+            receipts_roots,
+            logs_blooms,
+            deposit_rules,
+            requests_hashes,
+            allocation_roots,
+        ]
+    }
+
+    /// Counts in the order of the fields.
+    pub const fn from_array(counts: [u64; UNCHECKED]) -> Self {
+        let [
+            parent_rules,
+            merge_rules,
+            ommer_rules,
+            ommers_hashes,
+            gas_rules,
+            blob_rules,
+            receipts_roots,
+            logs_blooms,
+            deposit_rules,
+            requests_hashes,
+            allocation_roots,
+        ] = counts;
+        Self {
+            parent_rules,
+            merge_rules,
+            ommer_rules,
+            ommers_hashes,
+            gas_rules,
+            blob_rules,
+            receipts_roots,
+            logs_blooms,
+            deposit_rules,
+            requests_hashes,
+            allocation_roots,
+        }
+    }
+}
+
+impl AddAssign for Unchecked {
+    fn add_assign(&mut self, other: Self) {
+        let mut counts = self.to_array();
+        counts.iter_mut().zip(other.to_array()).for_each(|(count, more)| *count = count.saturating_add(more));
+        *self = Self::from_array(counts);
     }
 }
 

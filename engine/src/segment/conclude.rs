@@ -216,7 +216,8 @@ pub fn valid_from(conclusions: &[Conclusion]) -> Option<u64> {
 /// The report of some segments, ascending; at least one. A run that was stopped early has not judged all of their blocks.
 pub fn report(conclusions: Vec<Conclusion>, rules: &ChainRules, limit: usize, run: Run) -> Validation {
     let checks = conclusions.iter().fold(Checks::ALL, |checks, c| checks.both(c.checks));
-    let sum = |of: fn(&Conclusion) -> u64| conclusions.iter().map(of).sum::<u64>();
+    // What a summary counts may be anything.
+    let sum = |of: fn(&Conclusion) -> u64| conclusions.iter().map(of).fold(0, u64::saturating_add);
     let (blocks, transactions) = (sum(|c| c.last - c.first + 1), sum(|c| c.counts.transactions));
     let (moves, signatures) = (sum(|c| c.counts.moves), sum(|c| c.counts.signatures));
     let mut unchecked = Unchecked::default();
@@ -279,7 +280,7 @@ pub fn report(conclusions: Vec<Conclusion>, rules: &ChainRules, limit: usize, ru
         checked: Checked {
             signatures: asked(Check::Signatures, signatures),
             hashes: asked(Check::Hashes, blocks),
-            execution: asked(Check::Execution, transactions + 2 * blocks),
+            execution: asked(Check::Execution, transactions.saturating_add(2 * blocks)),
             conflicts: asked(Check::Conflicts, moves),
             blocks: asked(Check::Blocks, blocks),
         },
@@ -303,11 +304,15 @@ fn unchecked_counts(unchecked: &Unchecked, blocks: u64, state_roots_checked: u64
         ommer_lists: unchecked.ommers_hashes,
         ommer_rules: unchecked.ommer_rules,
         total_difficulties: unchecked.merge_rules,
-        others: unchecked.gas_rules
-            + unchecked.blob_rules
-            + unchecked.logs_blooms
-            + unchecked.deposit_rules
-            + unchecked.requests_hashes
-            + unchecked.allocation_roots,
+        others: [
+            unchecked.gas_rules,
+            unchecked.blob_rules,
+            unchecked.logs_blooms,
+            unchecked.deposit_rules,
+            unchecked.requests_hashes,
+            unchecked.allocation_roots,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add),
     }
 }

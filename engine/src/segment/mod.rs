@@ -170,7 +170,8 @@ impl Segment {
             let total = head.kept.total_difficulty.0;
             unchecked += links(self.result.first + i as u64, head, &window, total, rules, faults);
         }
-        unchecked.merge_rules += self.waiting.iter().map(|w| w.count).sum::<u64>();
+        let waiting = self.waiting.iter().map(|w| w.count).sum::<u64>();
+        unchecked.merge_rules = unchecked.merge_rules.saturating_add(waiting);
         unchecked
     }
 
@@ -221,9 +222,9 @@ impl Segment {
             checks: self.checks.both(later.checks),
             some_checks: self.some_checks.either(later.some_checks),
             counts: Counts {
-                transactions: self.counts.transactions + later.counts.transactions,
-                signatures: self.counts.signatures + later.counts.signatures,
-                moves: self.counts.moves + later.counts.moves,
+                transactions: self.counts.transactions.saturating_add(later.counts.transactions),
+                signatures: self.counts.signatures.saturating_add(later.counts.signatures),
+                moves: self.counts.moves.saturating_add(later.counts.moves),
                 gas: self.counts.gas.saturating_add(later.counts.gas),
             },
             unchecked,

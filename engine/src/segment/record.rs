@@ -39,7 +39,7 @@ impl From<&Segment> for summary::Segment {
             signatures: s.counts.signatures,
             moves: s.counts.moves,
             gas: s.counts.gas,
-            unchecked: unchecked_list(&s.unchecked).to_vec(),
+            unchecked: s.unchecked.to_array().to_vec(),
             state_roots: vec![s.state_roots.checked, s.state_roots.matched],
             root_at_end: s.root_at_end as u8,
             closing: s.closing,
@@ -103,7 +103,10 @@ impl TryFrom<summary::Segment> for Segment {
             checks: Checks::from_bits(s.checks),
             some_checks: Checks::from_bits(s.some_checks),
             counts: Counts { transactions: s.transactions, signatures: s.signatures, moves: s.moves, gas: s.gas },
-            unchecked: unchecked(&s.unchecked)?,
+            unchecked: match s.unchecked[..].try_into() {
+                Ok(counts) => Unchecked::from_array(counts),
+                Err(_) => return Err(unreadable("unchecked", format!("{} counts", s.unchecked.len()))),
+            },
             state_roots: match s.state_roots[..] {
                 [checked, matched] => StateRoots { checked, matched },
                 _ => return Err(unreadable("state roots", "not two counts")),
@@ -125,68 +128,6 @@ impl TryFrom<summary::Segment> for Segment {
             hashes: s.hashes.into_iter().map(|h| (h.location, h.hash)).collect(),
         })
     }
-}
-
-/// In the order of the fields of [`Unchecked`].
-fn unchecked_list(u: &Unchecked) -> [u64; summary::UNCHECKED] {
-    let Unchecked {
-        parent_rules,
-        merge_rules,
-        ommer_rules,
-        ommers_hashes,
-        gas_rules,
-        blob_rules,
-        receipts_roots,
-        logs_blooms,
-        deposit_rules,
-        requests_hashes,
-        allocation_roots,
-    } = *u;
-    [
-        parent_rules,
-        merge_rules,
-        ommer_rules,
-        ommers_hashes,
-        gas_rules,
-        blob_rules,
-        receipts_roots,
-        logs_blooms,
-        deposit_rules,
-        requests_hashes,
-        allocation_roots,
-    ]
-}
-
-fn unchecked(list: &[u64]) -> Result<Unchecked, Unreadable> {
-    let &[
-        parent_rules,
-        merge_rules,
-        ommer_rules,
-        ommers_hashes,
-        gas_rules,
-        blob_rules,
-        receipts_roots,
-        logs_blooms,
-        deposit_rules,
-        requests_hashes,
-        allocation_roots,
-    ] = list
-    else {
-        return Err(unreadable("unchecked", format!("{} counts", list.len())));
-    };
-    Ok(Unchecked {
-        parent_rules,
-        merge_rules,
-        ommer_rules,
-        ommers_hashes,
-        gas_rules,
-        blob_rules,
-        receipts_roots,
-        logs_blooms,
-        deposit_rules,
-        requests_hashes,
-        allocation_roots,
-    })
 }
 
 fn fault_kept(f: &Fault) -> summary::Fault {
