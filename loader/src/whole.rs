@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Result, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 /// A file that gets its name when it is finished. Dropped before, it is gone.
 #[derive(Debug)]
@@ -104,12 +104,14 @@ fn unnamed(_: &Path) -> Option<File> {
 }
 
 fn hidden(path: &Path) -> Result<NamedTempFile> {
-    // Short, whatever the name: with more around it a long one would be too long.
-    tempfile::Builder::new()
-        .prefix(".manaflow.")
-        .suffix(".part")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder_of(path))
+    hidden_name().permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))
+}
+
+/// Names of hidden files: short, whatever the file's own name, which may be as long as a name can be.
+fn hidden_name() -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(".manaflow.").suffix(".part");
+    builder
 }
 
 /// Links a file without name to a path.
@@ -119,10 +121,8 @@ fn give_name(file: &File, path: &Path) -> Result<()> {
         done => return done,
     }
     // A link does not replace: a name beside it, then a rename, which does.
-    let place = hidden(path)?.into_temp_path();
-    std::fs::remove_file(&place)?;
-    link(file, &place)?;
-    place.persist(path).map_err(|e| e.error)
+    let beside = hidden_name().make_in(folder_of(path), |place| link(file, place))?;
+    beside.into_temp_path().persist(path).map_err(|e| e.error)
 }
 
 #[cfg(target_os = "linux")]
@@ -155,6 +155,43 @@ mod tests {
             drop(WholeFile { path: path.clone(), file: Kind::Hidden(hidden(&path).expect("created")) });
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         }
+    }
+
+    /// The name beside a file that is replaced was first that of an empty file: a process killed then left it behind.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_name_beside_the_file_is_never_that_of_an_empty_one() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x");
+        if unnamed(folder.path()).is_none() {
+            let _ = writeln!(std::io::stderr(), "skipped: a_name_beside_the_file: no files without name here");
+            return;
+        }
+        let done = AtomicBool::new(false);
+        let (names, seen) = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let (mut names, mut seen) = (0, Vec::new());
+                while !done.load(Ordering::Relaxed) {
+                    for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
+                        names += 1;
+                        // It may be gone by now, which is no failure.
+                        seen.extend(std::fs::read(entry.path()).ok().filter(|bytes| bytes != b"whole"));
+                    }
+                }
+                (names, seen)
+            });
+            for _ in 0..1_000 {
+                let mut file = unnamed(folder.path()).expect("a file without name");
+                file.write_all(b"whole").expect("written");
+                give_name(&file, &path).expect("named");
+            }
+            done.store(true, Ordering::Relaxed);
+            watcher.join().expect("it ends")
+        });
+        assert!(names > 0);
+        assert_eq!(seen, Vec::<Vec<u8>>::new());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[test]

@@ -115,20 +115,22 @@ fn checkpointed_validate_ended_at_any_moment() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.split_once(",\"run\":{").expect("a report").0.to_owned()
     };
-    let started = Instant::now();
     let undisturbed = run(&["validate", text(&file), "--json"]);
-    let span = started.elapsed();
     assert_eq!(code(&undisturbed, "undisturbed"), 0);
     let out = folder.path().join("out");
     std::fs::create_dir(&out).expect("created");
     let checkpoint = out.join("x.mans");
     let args = ["validate", text(&file), "--json", "--checkpoint", text(&checkpoint), "--checkpoint-every", "0"];
+    let started = Instant::now();
+    assert_eq!(code(&run(&args), "undisturbed, with a checkpoint"), 0);
+    let span = started.elapsed();
+    std::fs::remove_file(&checkpoint).expect("a checkpoint of the whole");
     let (wanted, mut ended, mut done, mut went_on) = (amount(8, 200), 0, 0, 0);
     let mut draw = Draw::new();
     while ended < wanted || went_on == 0 {
         assert!(done <= 20 * wanted, "{ended} of {wanted} were ended, {done} were done before");
         let mut child = start(&args);
-        std::thread::sleep(draw.moment((ended + done) % wanted, wanted, span.mul_f64(1.5)));
+        std::thread::sleep(draw.moment((ended + done) % wanted, wanted, span));
         child.kill().expect("killed");
         let output = child.wait_with_output().expect("it ended");
         if checkpoint.exists() {
