@@ -2,11 +2,13 @@
 
 use alloy_primitives::B256;
 use manaflow_datasets::lies::ledger::Ledger;
-use manaflow_datasets::lies::moves::NOBODY;
+use manaflow_datasets::lies::moves::{self, NOBODY};
 use manaflow_datasets::lies::sample::{Answer, Sample};
+use manaflow_datasets::lies::tell::tell_all;
+use manaflow_datasets::lies::{Draw, Scene};
 use manaflow_datasets::sample;
 use manaflow_engine::reason::Reason;
-use manaflow_loader::model::{Mark, Ommers};
+use manaflow_loader::model::{Mark, Ommers, Version};
 
 /// Two blocks of one segment and of one miner whose ommers are known by hash only: what is assumed of the miner was put
 /// down at the block that was judged first, so the digest of the requirements hung on the order. (A judgement compares
@@ -44,4 +46,24 @@ fn what_one_run_was_refused_is_not_the_fault_of_the_next() {
         let reasons: Vec<Reason> = judged.report.invalid.iter().map(|fault| fault.reason).collect();
         assert_eq!(reasons, [Reason::WrongHashWrite], "{:?}", judged.report.invalid);
     });
+}
+
+/// What is assumed is the default: another before is `assumed-version` too, which was not foretold.
+#[test]
+fn another_before_of_what_is_assumed_is_no_assumption() {
+    let file = Sample::open(&sample("mainnet.mana"));
+    let place = file.segments.iter().position(|segment| segment.start.first == 19_910_734).expect("the block");
+    let block = file.segment(place);
+    let scene = Scene::new(&block);
+    let (places, mut draw, mut lies) = (scene.places(), Draw(0), Vec::new());
+    for place in &places {
+        let assumed = scene.row(place).moves.iter().enumerate().filter(|(_, m)| m.intx == Version::Assumed);
+        for (j, _) in assumed.take(2) {
+            moves::about(&scene, place, j, &places, &mut draw, &mut lies);
+        }
+    }
+    lies.retain(|lie| lie.kind.starts_with("move: prev"));
+    assert!(lies.len() > 8, "{}", lies.len());
+    let tally = tell_all(&block, &lies);
+    assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
 }

@@ -199,8 +199,13 @@ impl At<'_, '_> {
         if self.place.is_allocation() || self.is_hash_write() { Told::exactly() } else { self.solo(Reason::WrongAfter) }
     }
 
-    fn prev(&mut self, kind: &'static str, value: Value, told: Told) {
+    fn prev(&mut self, kind: &'static str, value: Value, mut told: Told) {
         if value != self.m.prev && (self.m.mode == Mode::Read || value != self.m.next) {
+            // What is assumed is the default, and nothing else may be.
+            if self.m.intx == Version::Assumed {
+                let location = self.place.location();
+                told = told.must(location, Check::Execution, Reason::AssumedVersion, Some(self.m.cell));
+            }
             self.change(kind, told, move |m| {
                 m.prev = value;
                 if m.mode == Mode::Read {
