@@ -78,7 +78,7 @@ fn parse(file: &BlockFile, block: usize, codes: &CodeTable) -> Result<Block, Str
             continue;
         }
         parsed.bytes.push(row.bytes().to_vec());
-        parsed.envelopes.push(decode(row.bytes())?);
+        parsed.envelopes.push(decode(row.bytes()).map_err(|error| error.why)?);
         parsed.senders.push(row.sender().ok_or("a transaction without sender")?);
         parsed.authorities.push(row.authorities().collect());
         parsed.outcomes.push(row.outcome().map_err(|e| e.to_string())?);

@@ -243,3 +243,69 @@ fn what_is_no_case_is_refused_with_file_and_place() {
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("a.json: source: ") && err.contains("`manaflow fixtures`"), "{err}");
 }
+
+/// A gas price beyond 128 bits, which no balance can pay: it is written as it is, and the verdict says why.
+#[test]
+fn a_price_that_nobody_can_pay_is_for_validate_to_refuse() {
+    let Some(data) = data("a_price_that_nobody_can_pay_is_for_validate_to_refuse") else { return };
+    let file = "blockchain_tests/eest_v5.4.0/static/state_tests/stTransactionTest/HighGasPriceParis.json";
+    let mut cases = read(&data.join(file));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dear.json");
+    for (exception, failed, words) in [
+        ("TransactionException.GASLIMIT_PRICE_PRODUCT_OVERFLOW", 0, ""),
+        ("TooManyUncles", 3, "is refused for payment-overflow, expected "),
+    ] {
+        for case in cases.as_object_mut().expect("cases").values_mut() {
+            case["blocks"][0]["expectException"] = json!(exception);
+        }
+        std::fs::write(&path, cases.to_string()).expect("written");
+        let ran = fixtures(&path, &[]);
+        assert_eq!((&ran.json["passed"], &ran.json["failed"]), (&json!(3 - failed), &json!(failed)), "{}", ran.json);
+        for failure in ran.json["failures"].as_array().expect("a list") {
+            assert!(failure["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{failure}");
+        }
+    }
+}
+
+/// The seal of an ommer is proof of work, which is not checked. What such blocks are refused for is their state root, that
+/// of a block without the ommer; with nothing of that, nothing would be left.
+#[test]
+fn a_block_with_a_false_seal_is_refused_for_the_ommers_rewards_alone() {
+    use alloy_rlp::{Decodable, Encodable};
+    type Block = alloy_consensus::Block<alloy_consensus::TxEnvelope>;
+    let Some(data) = data("a_block_with_a_false_seal_is_refused_for_the_ommers_rewards_alone") else { return };
+    let data = data.join("blockchain_tests/legacy_constantinople/InvalidBlocks/bcUncleHeaderValidity");
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["nonceWrong.json", "wrongMixHash.json"] {
+        let path = folder.path().join(file);
+        for (is_honest, words) in
+            [(true, "is refused for wrong-state-root, "), (false, "is refused for wrong-ommers-hash, ")]
+        {
+            let mut cases = read(&data.join(file));
+            let count = cases.as_object().expect("cases").len();
+            for case in cases.as_object_mut().expect("cases").values_mut() {
+                let block = &mut case["blocks"][2];
+                assert_eq!(block["expectExceptionALL"], "InvalidBlockNonce");
+                // A name for which the block is not refused: so the reasons that were found are told.
+                *block = json!({"rlp": block["rlp"], "expectException": "TooManyUncles"});
+                if !is_honest {
+                    let bytes = alloy_primitives::hex::decode(block["rlp"].as_str().expect("a text")).expect("hex");
+                    let mut decoded = Block::decode(&mut &bytes[..]).expect("a block");
+                    assert_eq!(decoded.body.ommers.len(), 1);
+                    decoded.body.ommers.clear();
+                    let mut bytes = Vec::new();
+                    decoded.encode(&mut bytes);
+                    block["rlp"] = json!(alloy_primitives::hex::encode_prefixed(bytes));
+                }
+            }
+            std::fs::write(&path, cases.to_string()).expect("written");
+            let ran = fixtures(&path, &[]);
+            let failures = ran.json["failures"].as_array().expect("a list");
+            assert_eq!((ran.code, failures.len(), count), (1, 7, 7), "{}", ran.json);
+            for failure in failures {
+                assert!(failure["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{failure}");
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! would have to know and does not.
 
 use crate::backend::Backends;
+use crate::reason::Reason;
 use crate::solo::code::bytecode;
 use crate::solo::record::{Allocation, BlockInput, Importer, RecordError, SignedTransaction};
 use crate::solo::signature::{SignatureHints, recover_all, recover_all_with_hints};
@@ -257,10 +258,10 @@ pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError
 
 /// Decodes blocks and recovers the signers of all of them together.
 fn prepare_all(blocks: Vec<SourceBlock>, name: &str, options: Options) -> Result<Vec<BlockInput>, ImportError> {
-    type Decoded = (BlockInput, Vec<(Bytes, Envelope)>);
     let decoded: Vec<Decoded> =
         blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
-    let envelopes: Vec<&Envelope> = decoded.iter().flat_map(|(_, list)| list.iter().map(|(_, tx)| tx)).collect();
+    let envelopes: Vec<&Envelope> =
+        decoded.iter().flat_map(|(_, list)| list.iter().filter_map(|(_, tx)| tx.as_ref())).collect();
     let backend = options.backends.signatures;
     let recovered: Vec<_> = match options.hints {
         true => recover_all_with_hints(&envelopes, backend),
@@ -268,15 +269,20 @@ fn prepare_all(blocks: Vec<SourceBlock>, name: &str, options: Options) -> Result
     };
     let mut recovered = recovered.into_iter();
     let sign = |(mut input, list): Decoded| {
-        let with = list.into_iter().zip(&mut recovered);
-        input.transactions = with.map(|((bytes, tx), by)| SignedTransaction::new(bytes, tx, by)).collect();
+        let sign = |(bytes, tx)| match tx {
+            Some(tx) => SignedTransaction::new(bytes, tx, recovered.next().expect("one a transaction")),
+            None => SignedTransaction::unpayable(bytes),
+        };
+        input.transactions = list.into_iter().map(sign).collect();
         input
     };
     Ok(decoded.into_iter().map(sign).collect())
 }
 
-/// A block without its transactions, and these beside it.
-fn decode_block(block: SourceBlock, name: &str) -> Result<(BlockInput, Vec<(Bytes, Envelope)>), ImportError> {
+/// A block without its transactions, and these beside it: bytes, and `None` where they ask for a price that nobody can pay.
+type Decoded = (BlockInput, Vec<(Bytes, Option<Envelope>)>);
+
+fn decode_block(block: SourceBlock, name: &str) -> Result<Decoded, ImportError> {
     let number = block.number;
     let bad =
         |part: String, reason: String| ImportError::Decode { source_name: name.into(), block: number, part, reason };
@@ -292,9 +298,10 @@ fn decode_block(block: SourceBlock, name: &str) -> Result<(BlockInput, Vec<(Byte
         .transactions
         .into_par_iter()
         .enumerate()
-        .map(|(i, bytes)| {
-            let envelope = transaction::decode(&bytes).map_err(|e| bad(format!("transaction {}", i + 1), e))?;
-            Ok((bytes, envelope))
+        .map(|(i, bytes)| match transaction::decode(&bytes) {
+            Ok(envelope) => Ok((bytes, Some(envelope))),
+            Err(e) if e.reason == Reason::PaymentOverflow => Ok((bytes, None)),
+            Err(e) => Err(bad(format!("transaction {}", i + 1), e.why)),
         })
         .collect::<Result<Vec<_>, ImportError>>()?;
     let input = BlockInput {

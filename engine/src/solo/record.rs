@@ -97,8 +97,8 @@ pub struct BlockInput {
 pub struct SignedTransaction {
     /// EIP-2718 bytes.
     pub bytes: Bytes,
-    /// Decoded.
-    pub envelope: Envelope,
+    /// Decoded; `None` where it asks for a price beyond 128 bits that no balance can pay.
+    pub envelope: Option<Envelope>,
     /// Recovered sender; `None` if the signature recovers to nobody.
     pub sender: Option<Address>,
     /// Recovered authorities, one a set-code tuple; `None` where void.
@@ -110,7 +110,12 @@ pub struct SignedTransaction {
 impl SignedTransaction {
     /// Whose signatures have been recovered.
     pub fn new(bytes: Bytes, envelope: Envelope, (recovered, hints): (Recovered, SignatureHints)) -> Self {
-        Self { bytes, envelope, sender: recovered.sender, authorities: recovered.authorities, hints }
+        Self { bytes, envelope: Some(envelope), sender: recovered.sender, authorities: recovered.authorities, hints }
+    }
+
+    /// One that no balance can pay: there is nothing to run.
+    pub fn unpayable(bytes: Bytes) -> Self {
+        Self { bytes, envelope: None, sender: None, authorities: Vec::new(), hints: SignatureHints::default() }
     }
 
     /// Recovers sender and authorities of one transaction, by libsecp256k1.
@@ -298,8 +303,8 @@ impl<S: State> Importer<S> {
         };
         self.keys.extend(tx.hints.keys);
         // A transaction without sender, or one that cannot be included, is written as it is: `validate` says why.
-        let Some(sender) = tx.sender else { return Ok(record) };
-        let env = transaction_environment(&tx.envelope, sender, &record.authorities);
+        let (Some(sender), Some(envelope)) = (tx.sender, &tx.envelope) else { return Ok(record) };
+        let env = transaction_environment(envelope, sender, &record.authorities);
         let result = match self.machine.transaction(env, &mut self.effect) {
             Ok(result) => Some(result),
             Err(Stop::Transaction(_) | Stop::Header(_)) => None,

@@ -13,7 +13,7 @@ use crate::solo::environment::Environment;
 use crate::solo::machine::Executor;
 use crate::solo::signature::{self, Claimed, KnownKeys, Recovered, SignerKeys};
 use crate::solo::system::SystemBlock;
-use crate::solo::transaction::{self, Envelope};
+use crate::solo::transaction::{self, Envelope, Undecodable};
 use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -84,7 +84,7 @@ struct Decoded<'a> {
 struct DecodedRow<'a> {
     row: RowView<'a>,
     /// `None` for system transactions, and if the bytes do not decode (then why).
-    envelope: Result<Option<Envelope>, String>,
+    envelope: Result<Option<Envelope>, Undecodable>,
     outcome: Option<Outcome>,
     requests: Vec<Bytes>,
     /// Who is said to have signed.
@@ -236,7 +236,7 @@ fn judge_run(
                     let (fork, location) = (block.environment.fork, row.location());
                     signature::check(envelope, recovered, declared, fork, rules, location, &mut faults);
                 }
-                Err(e) => faults.push(bad_encoding(row, Check::Signatures, e)),
+                Err(e) => faults.push(undecodable(row, Check::Signatures, e)),
             }
         }
     }
@@ -283,15 +283,19 @@ fn execute(
         (Ok(None), index) if index == last => checker.closing(claim, &system, faults),
         (Ok(None), _) => checker.opening(claim, &system, faults),
         (Err(e), _) => {
-            faults.push(bad_encoding(row, Check::Execution, e));
+            faults.push(undecodable(row, Check::Execution, e));
             Ok(())
         }
     };
     judged.map_err(|error| ValidateError::CannotJudge { path: piece.file.path().to_path_buf(), error })
 }
 
-fn bad_encoding(row: &RowView<'_>, check: Check, why: &str) -> Fault {
-    Fault::new(row.location(), check, Reason::BadEncoding, why, "a transaction")
+fn undecodable(row: &RowView<'_>, check: Check, error: &Undecodable) -> Fault {
+    let expected = match error.reason {
+        Reason::PaymentOverflow => "less than 2^256",
+        _ => "a transaction",
+    };
+    Fault::new(row.location(), check, error.reason, &error.why, expected)
 }
 
 fn judge_block(

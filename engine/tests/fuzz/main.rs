@@ -194,6 +194,6 @@ fn inputs_are_taken() {
     manaflow_loader::summary::Summary::decode(&corpus::inputs("summary")[0]).expect("it is well-formed");
     assert!(cases.len() == 1 && cases[0].genesis.is_ok() && cases[0].blocks.len() == 2);
     for bytes in corpus::inputs("transaction") {
-        manaflow_engine::solo::transaction::decode(&bytes).unwrap_or_else(|e| panic!("{e}"));
+        manaflow_engine::solo::transaction::decode(&bytes).unwrap_or_else(|e| panic!("{}", e.why));
     }
 }

@@ -181,7 +181,7 @@ impl World {
         let bytes = Bytes::default(); // nobody here looks at them
         self.transactions.push(SignedTransaction {
             bytes,
-            envelope,
+            envelope: Some(envelope),
             sender: Some(SENDER),
             authorities,
             hints: Default::default(),
@@ -211,7 +211,7 @@ impl World {
 
     /// Records the block.
     pub fn record(self) -> Recorded {
-        let envelopes = self.transactions.iter().map(|tx| tx.envelope.clone()).collect();
+        let envelopes = self.transactions.iter().filter_map(|tx| tx.envelope.clone()).collect();
         let input = BlockInput {
             body: BlockBody { header: Bytes::new(), ommers: Ommers::Headers(Bytes::new()), withdrawals: None },
             header: self.header.clone(),
