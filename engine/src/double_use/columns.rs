@@ -40,6 +40,12 @@ pub trait Columns: Sync {
     /// Whether use i is a write.
     fn is_write(&self, i: usize) -> bool;
 
+    /// Ranges of cells, ascending, each with a value number that is known to stand for the default of all of them. It saves
+    /// time and decides nothing: elsewhere it is found out use by use.
+    fn defaults(&self) -> Vec<(Range<u32>, u32)> {
+        Vec::new()
+    }
+
     /// The cell behind a number.
     fn cell(&self, cell: u32) -> Cell;
     /// The value behind a number, as a value of that cell.

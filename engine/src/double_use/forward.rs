@@ -1,18 +1,32 @@
 //! Forward: one pass in the order of locations, one live version a cell.
 //!
 //! The table holds, for each cell, a version code and a value number. Written: those of the live version. Not yet written:
-//! those of the first demand on the entry, which is met or open; code NONE: not yet used. A use that finds its own
-//! (intx, prev) there makes a demand that is already judged, whichever it is; everything else leaves the common path.
-//! Memory: 8 bytes a cell, and what is found.
+//! those of the first demand on the entry, which is met or open; code NONE: not yet used. From genesis the default is
+//! entered before the first use, where its number is known. A use that finds its own (intx, prev) there makes a demand that
+//! is already judged, whichever it is; everything else leaves the common path.
+//! Memory: 8 bytes a cell, and what is found. Entries are fetched ahead of their use, which is what counts out of cache; and
+//! whether a use writes is data, not a branch, since nobody can foretell it.
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
 use super::findings::{Alone, Entry, Findings, Judge, NONE, exit};
+use super::memory::prefetch;
 use super::result::SegmentResult;
+use manaflow_loader::model::Version;
+use std::hint::select_unpredictable;
+use std::ops::Range;
 
-#[derive(Clone, Copy)]
-struct Live {
-    version: u32,
-    value: u32,
+/// Uses that entries are fetched ahead.
+const AHEAD: usize = 32;
+
+/// An entry: version code and value number in one word, so that one comparison judges a use.
+pub(super) const fn entry(version: u32, value: u32) -> u64 {
+    (version as u64) << 32 | value as u64
+}
+
+pub(super) const UNUSED: u64 = entry(NONE, 0);
+
+const fn version(live: u64) -> u32 {
+    (live >> 32) as u32
 }
 
 /// Judges a segment. Errors: columns that are no segment's.
@@ -24,42 +38,81 @@ pub fn forward<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malfo
 pub(super) fn run<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
     let judge = Judge::new(columns, columns.first());
     let mut findings = Findings::default();
-    let mut table = vec![Live { version: NONE, value: 0 }; columns.cell_count() as usize];
+    let mut table = vec![UNUSED; columns.cell_count() as usize];
+    let ground = Ground::new(columns);
+    ground.lay(0, &mut table);
     let (cells, intx, prev, next) = (columns.cells(), columns.intx(), columns.prev(), columns.next());
     for row in 0..columns.rows() {
         let code = row + judge.row_codes;
         let range = columns.moves_of(row);
         for i in range.clone() {
-            let live = &mut table[cells[i] as usize];
+            if let Some(&ahead) = cells.get(i + AHEAD) {
+                prefetch(&table, ahead as usize);
+            }
             let is_write = columns.is_write(i);
-            let is_judged = live.version == intx[i] && live.value == prev[i] && intx[i] < code;
-            // A read on an open entry is not told from a write by the table: a write's demand there is another one.
-            if !is_judged || (is_write && live.version < judge.row_codes) {
+            let live = &mut table[cells[i] as usize];
+            if *live != entry(intx[i], prev[i]) || ground.is_more(intx[i], code, is_write, judge.row_codes) {
                 demand(&judge, live, use_at(columns, row, range.start, i), &mut findings);
             }
-            if is_write {
-                *live = Live { version: code, value: next[i] };
-            }
+            *live = select_unpredictable(is_write, entry(code, next[i]), *live);
         }
     }
-    for (cell, live) in (0..).zip(&table) {
-        if live.version != NONE && live.version >= judge.row_codes {
-            findings.exits.push(exit(columns, cell, live.version - judge.row_codes, live.value));
-        }
-    }
+    exits(&judge, 0, &table, &mut findings);
     findings.finish(&judge)
 }
 
+/// What is known before the first use.
+pub(super) struct Ground {
+    /// Code of virgin, if the segment is from genesis and names it.
+    virgin: Option<u32>,
+    defaults: Vec<(Range<u32>, u32)>,
+}
+
+impl Ground {
+    pub fn new<C: Columns>(columns: &C) -> Self {
+        let virgin = columns.foreign().iter().position(|v| *v == Version::Virgin).filter(|_| columns.first() == 0);
+        Self { virgin: virgin.map(|code| code as u32), defaults: columns.defaults() }
+    }
+
+    /// Enters defaults for the cells from `first` on.
+    pub fn lay(&self, first: u32, table: &mut [u64]) {
+        let Some(virgin) = self.virgin else { return };
+        let place = |cell: u32| (cell.saturating_sub(first) as usize).min(table.len());
+        let places: Vec<_> =
+            self.defaults.iter().map(|(cells, n)| (place(cells.start)..place(cells.end), *n)).collect();
+        for (places, number) in places {
+            table[places].fill(entry(virgin, number));
+        }
+    }
+
+    /// Whether a use that finds its own demand in the table is to be looked at all the same: it names itself or a later row; or
+    /// it is a write on an open entry, since the table does not tell a read's demand there from a write's.
+    #[inline(always)]
+    pub fn is_more(&self, intx: u32, code: u32, is_write: bool, row_codes: u32) -> bool {
+        (intx >= code) | (is_write & (intx < row_codes) & self.virgin.is_none_or(|virgin| virgin != intx))
+    }
+}
+
+/// Last writes of the cells from `first` on.
+pub(super) fn exits<C: Columns>(judge: &Judge<'_, C>, first: u32, table: &[u64], findings: &mut Findings) {
+    for (cell, &live) in (first..).zip(table) {
+        if version(live) != NONE && version(live) >= judge.row_codes {
+            findings.exits.push(exit(judge.columns, cell, version(live) - judge.row_codes, live as u32));
+        }
+    }
+}
+
 /// A use off the common path.
+#[cold]
 #[inline(never)]
-fn demand<C: Columns>(judge: &Judge<'_, C>, live: &mut Live, u: Use, findings: &mut Findings) {
+pub(super) fn demand<C: Columns>(judge: &Judge<'_, C>, live: &mut u64, u: Use, findings: &mut Findings) {
     match judge.alone(&u) {
         Alone::Wrong(reason) => return findings.wrong_by_itself(u, reason),
         Alone::Assumed => return findings.assume(&u),
         Alone::Demand => {}
     }
-    if live.version != NONE && live.version >= judge.row_codes {
-        let (row, value) = (live.version - judge.row_codes, live.value);
+    if version(*live) != NONE && version(*live) >= judge.row_codes {
+        let (row, value) = (version(*live) - judge.row_codes, *live as u32);
         if let Some(reason) = judge.against(&u, row, value) {
             findings.wrong_after(u, row, value, reason);
         }
@@ -70,7 +123,7 @@ fn demand<C: Columns>(judge: &Judge<'_, C>, live: &mut Live, u: Use, findings: &
         Entry::Open => findings.open(u),
         Entry::Met => {}
     }
-    if live.version == NONE {
-        *live = Live { version: u.intx, value: u.prev };
+    if *live == UNUSED {
+        *live = entry(u.intx, u.prev);
     }
 }

@@ -46,15 +46,14 @@ impl Procedure {
 
     /// The same without looking at what a segment may say of versions.
     pub(super) fn run<C: Columns>(self, columns: &C) -> Result<SegmentResult, Malformed> {
-        let in_parts = |columns: &C| shards::run(columns, shards::uses_of(columns), rayon::current_num_threads());
         let result = match self {
             Self::Forward => forward::run(columns),
             Self::Reverse => reverse::run(columns),
-            Self::Shards => in_parts(columns),
+            Self::Shards => shards::in_order(columns),
             Self::Merge(pieces) => return merged(columns, pieces.max(1)),
             Self::Sum => {
                 let confirmed = drawn_key().and_then(|key| sum::run(columns, &sum::hints(columns), &key));
-                confirmed.unwrap_or_else(|| in_parts(columns))
+                confirmed.unwrap_or_else(|| shards::in_order(columns))
             }
         };
         Ok(result.resolve(columns))

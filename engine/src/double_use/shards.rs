@@ -1,10 +1,16 @@
 //! Shards: uses partitioned by cell, each part sorted by (cell, location), neighbours compared. Any order of arrival.
 //!
+//! Columns have their rows in order, and a stable partition is a sort then: `partition`. What is here is for uses that come in
+//! any order, and the plain version that the other is held against.
+//!
 //! Cells are known by number only; a part is a range of numbers, so that the parts' results follow each other.
 //! Memory: 28 bytes a use. Parts are judged in parallel, and their number changes no result.
 
-use super::columns::{Columns, Malformed, Use, check, use_at};
+#[cfg(test)]
+use super::columns::use_at;
+use super::columns::{Columns, Malformed, Use, check};
 use super::findings::{Alone, Entry, Findings, Judge, exit};
+use super::partition;
 use super::result::SegmentResult;
 use rayon::prelude::*;
 
@@ -14,7 +20,13 @@ const PARTS_PER_THREAD: usize = 8;
 /// Judges a segment. Errors: columns that are no segment's.
 pub fn shards<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
     check(columns)?;
-    Ok(run(columns, uses_of(columns), rayon::current_num_threads() * PARTS_PER_THREAD))
+    Ok(in_order(columns))
+}
+
+/// By partition: as many pieces as there are workers, unless they would be small.
+pub(super) fn in_order<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
+    let pieces = rayon::current_num_threads().min(columns.cells().len() >> partition::PART_BITS);
+    partition::run(columns, partition::PART_BITS, pieces)
 }
 
 /// Judges a segment whose uses arrive in any order; `columns` gives versions, cells, values and locations only.
@@ -34,6 +46,7 @@ pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<SegmentResul
 }
 
 /// All uses of a segment.
+#[cfg(test)]
 pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
     let of_row = |row| {
         let range = columns.moves_of(row);

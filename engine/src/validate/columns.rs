@@ -111,6 +111,16 @@ fn renumber_cells(column: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (cells, file_cells)
 }
 
+/// The first cell for which something holds that then holds for all after it.
+fn first_where(cells: Range<u32>, holds: impl Fn(u32) -> bool) -> u32 {
+    let Range { start: mut low, end: mut high } = cells;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
+}
+
 impl Columns for PieceColumns<'_> {
     fn first(&self) -> u64 {
         self.first
@@ -168,6 +178,28 @@ impl Columns for PieceColumns<'_> {
 
     fn is_write(&self, i: usize) -> bool {
         self.file.flags()[self.moves.start + i] & FLAG_WRITE != 0
+    }
+
+    fn defaults(&self) -> Vec<(Range<u32>, u32)> {
+        let Some(virgin) = self.foreign.iter().position(|v| *v == Version::Virgin) else { return Vec::new() };
+        let mut ranges = Vec::new();
+        // Cells of one mark follow each other, in the file and in the piece.
+        let (mut start, end) = (0, self.cell_count());
+        while start < end {
+            let mark = self.file.mark(self.file_cell(start));
+            let is_later = |cell: u32| self.file.mark(self.file_cell(cell)) != mark;
+            let next = first_where(start..end, is_later);
+            let stands = |i: &usize| {
+                (start..next).contains(&self.cells[*i])
+                    && self.intx[*i] == virgin as u32
+                    && self.file.is_default(mark, self.prev()[*i])
+            };
+            if let Some(i) = (0..self.cells.len()).find(stands) {
+                ranges.push((start..next, self.prev()[i]));
+            }
+            start = next;
+        }
+        ranges
     }
 
     fn cell(&self, cell: u32) -> Cell {

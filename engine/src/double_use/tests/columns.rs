@@ -119,6 +119,12 @@ impl Columns for TestColumns {
     fn is_write(&self, i: usize) -> bool {
         self.write[i]
     }
+    /// Every other cell, if a number is there.
+    fn defaults(&self) -> Vec<(Range<u32>, u32)> {
+        let number = |cell: u32| self.values.iter().position(|v| *v == self.table[cell as usize].default_value());
+        let known = |cell: u32| number(cell).map(|number| (cell..cell + 1, number as u32));
+        (0..self.cell_count()).step_by(2).filter_map(known).collect()
+    }
     fn cell(&self, cell: u32) -> Cell {
         self.table[cell as usize]
     }

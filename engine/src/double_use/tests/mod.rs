@@ -64,6 +64,8 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     random.shuffle(&mut arrived);
     let parts = 1 + random.below(3);
     assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
+    let (bits, pieces) = (random.below(3) as u32, random.below(4));
+    assert_eq!(super::partition::run(&columns, bits, pieces), forward, "partition: {span:?} {uses:?}");
     let pieces = 1 + random.below(4) as u32;
     assert_eq!(Procedure::Merge(pieces).run(&columns).as_ref(), Ok(&expected), "merge: {span:?} {uses:?}");
     let summed = super::sum::run(&columns, &super::hints(&columns), &[7; 32]);

@@ -186,3 +186,41 @@ fn digest_is_of_the_bytes_that_its_table_says() {
     assert_eq!(bytes.len(), 2 * crate::double_use::EXIT_BYTES);
     assert_eq!(judge_all((0, 3, 0), &uses, &mut random).digest(), keccak256(bytes));
 }
+
+/// Rows too far apart for a record: steps stand between, in whatever piece they are.
+#[test]
+fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
+    let cells: [Cell; 6] = std::array::from_fn(|n| Cell::account(Address::repeat_byte(n as u8)));
+    let value = |nonce| Value::Account(AccountValue { present: true, nonce, ..AccountValue::ABSENT });
+    let mut random = Random(11);
+    let mut uses = Uses::new();
+    for (n, cell) in cells.iter().enumerate() {
+        // Of cells 0 and 1 every row has one; the others are in other parts, seldom used, and some uses are wrong.
+        let (mut live, mut before) = (Version::Virgin, cell.default_value());
+        for row in 0..80_000u64 {
+            let is_used = match n {
+                0 | 1 => row % 2 == n as u64,
+                2 | 3 => row % 33_000 == 16_384 * (n as u64 - 2),
+                _ => random.once_in(500),
+            };
+            if !is_used {
+                continue;
+            }
+            let location = Location::new(row / 1000, row % 1000 + 1).expect("within bounds");
+            let write = random.once_in(2);
+            let next = if write { value(row % 5 + 1) } else { before };
+            let intx = if n > 1 && random.once_in(3) { Version::Virgin } else { live };
+            uses.entry(*cell).or_default().push(CellUse { location, write, intx, prev: before, next });
+            if write {
+                (live, before) = (Version::At(location), next);
+            }
+        }
+    }
+    let columns = TestColumns::new((0, 80, 0), &uses, &mut random);
+    let expected = crate::double_use::forward::run(&columns);
+    assert!(expected.culprits.len() > 3, "{} culprits", expected.culprits.len());
+    for (bits, pieces) in [(0, 1), (1, 1), (1, 2), (1, 3), (16, 1), (16, 2)] {
+        let got = crate::double_use::partition::run(&columns, bits, pieces);
+        assert_eq!(got, expected, "parts of 2^{bits} cells, {pieces} pieces");
+    }
+}
