@@ -181,7 +181,8 @@ impl Columns for PieceColumns<'_> {
     }
 
     fn defaults(&self) -> Vec<(Range<u32>, u32)> {
-        let Some(virgin) = self.foreign.iter().position(|v| *v == Version::Virgin) else { return Vec::new() };
+        let is_virgin = |v: &Version| self.first == 0 && *v == Version::Virgin;
+        let Some(virgin) = self.foreign.iter().position(is_virgin) else { return Vec::new() };
         let mut ranges = Vec::new();
         // Cells of one mark follow each other, in the file and in the piece.
         let (mut start, end) = (0, self.cell_count());
