@@ -32,27 +32,62 @@ pub struct BodyParts<'a> {
 
 /// Refuses parts that are not lists of the right shape; says which and why.
 pub fn check_body(parts: &BodyParts<'_>) -> Result<(), (&'static str, &'static str)> {
-    check_size(parts.header).and_then(|()| check_list(parts.header, Items::Any)).map_err(|e| ("header", e))?;
+    check_size(parts.header.len()).and_then(|()| check_list(parts.header, Items::Any)).map_err(|e| ("header", e))?;
     let ommers = if parts.are_hashes {
         let is_whole = !parts.ommers.is_empty() && parts.ommers.len().is_multiple_of(32);
         if is_whole { Ok(()) } else { Err("not one or more hashes of 32 bytes") }
     } else {
         check_list(parts.ommers, Items::Lists)
     };
-    check_size(parts.ommers).and(ommers).map_err(|e| ("ommers", e))?;
+    check_size(parts.ommers.len()).and(ommers).map_err(|e| ("ommers", e))?;
     parts.withdrawals.map_or(Ok(()), |list| check_list(list, Items::Lists)).map_err(|e| ("withdrawals", e))
 }
 
 /// Refuses an earlier header that is not a list, or whose ommers are not a list of lists.
 pub fn check_earlier(header: &[u8], ommers: Option<&[u8]>) -> Result<(), &'static str> {
-    check_size(header)?;
+    check_size(header.len())?;
     check_list(header, Items::Any)?;
-    ommers.map_or(Ok(()), |list| check_size(list).and_then(|()| check_list(list, Items::Lists)))
+    ommers.map_or(Ok(()), |list| check_size(list.len()).and_then(|()| check_list(list, Items::Lists)))
 }
 
-fn check_size(part: &[u8]) -> Result<(), &'static str> {
+/// Refuses the length of a part that its column cannot say.
+pub(super) fn check_size(bytes: usize) -> Result<(), &'static str> {
     // u32::MAX stands for "not known" in one column of lengths.
-    if part.len() < u32::MAX as usize { Ok(()) } else { Err("4 GiB or more") }
+    if bytes < u32::MAX as usize { Ok(()) } else { Err("4 GiB or more") }
+}
+
+/// Refuses columns that belong together and differ in length, and tables that have more rows than their numbers say.
+pub(super) fn check_counts(rows: impl Fn(S) -> u64) -> Result<(), (S, String)> {
+    let same = |sections: &[S], expected: u64| match sections.iter().find(|&&section| rows(section) != expected) {
+        Some(&section) => Err((section, format!("{} rows, expected {expected}", rows(section)))),
+        None => Ok(()),
+    };
+    same(&[S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas], rows(S::RowMoves))?;
+    let moves = rows(S::MoveCells);
+    same(&[S::MoveFlags, S::MoveIntx, S::MovePrev, S::MoveNext], moves)?;
+    if rows(S::MoveMask) != 0 {
+        same(&[S::MoveMask], moves)?;
+    }
+    same(&[S::CodeEnds], rows(S::CodeHashes))?;
+    same(&[S::ValueAnchors], rows(S::ValueLengths).div_ceil(ANCHOR_ROWS as u64))?;
+    let bounds = [
+        (S::RowMoves, u64::from(ROW_BOUND)),
+        (S::Blocks, u64::from(u32::MAX)),
+        (S::Foreign, u64::from(FOREIGN_BOUND)),
+        (S::Addresses, u64::from(u32::MAX)),
+        (S::ValueLengths, u64::from(u32::MAX)),
+        (S::CodeHashes, u64::from(u32::MAX)),
+    ];
+    for (section, bound) in bounds {
+        if rows(section) > bound {
+            return Err((section, format!("{} rows, at most {bound}", rows(section))));
+        }
+    }
+    // Cells of all marks have one numbering. A file has fewer than 2^63 bytes: the sum cannot overflow.
+    if [S::AccountCells, S::StorageCells, S::HashCells].map(rows).iter().sum::<u64>() > u64::from(u32::MAX) {
+        return Err((S::StorageCells, "2^32 cells or more".into()));
+    }
+    Ok(())
 }
 
 impl BlockFile {
@@ -70,43 +105,7 @@ impl BlockFile {
     }
 
     fn check_lengths(&self) -> Result<()> {
-        let same = |sections: &[S], rows: u64| {
-            let other = sections.iter().find(|&&section| self.rows(section) != rows);
-            other.map_or(Ok(()), |&section| {
-                self.refuse(section, format!("{} rows, expected {rows}", self.rows(section)))
-            })
-        };
-        same(
-            &[S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas],
-            self.rows(S::RowMoves),
-        )?;
-        let moves = self.rows(S::MoveCells);
-        same(&[S::MoveFlags, S::MoveIntx, S::MovePrev, S::MoveNext], moves)?;
-        if self.rows(S::MoveMask) != 0 {
-            same(&[S::MoveMask], moves)?;
-        }
-        same(&[S::CodeEnds], self.rows(S::CodeHashes))?;
-        same(&[S::ValueAnchors], self.rows(S::ValueLengths).div_ceil(ANCHOR_ROWS as u64))?;
-        let bounds = [
-            (S::RowMoves, u64::from(ROW_BOUND)),
-            (S::Blocks, u64::from(u32::MAX)),
-            (S::Foreign, u64::from(FOREIGN_BOUND)),
-            (S::Addresses, u64::from(u32::MAX)),
-            (S::ValueLengths, u64::from(u32::MAX)),
-            (S::CodeHashes, u64::from(u32::MAX)),
-            (S::HashCells, u64::from(u32::MAX) - self.rows(S::AccountCells).min(u64::from(u32::MAX))),
-        ];
-        for (section, bound) in bounds {
-            if self.rows(section) > bound {
-                return self.refuse(section, format!("{} rows, at most {bound}", self.rows(section)));
-            }
-        }
-        if [S::AccountCells, S::StorageCells, S::HashCells].map(|s| self.rows(s)).iter().sum::<u64>()
-            > u64::from(u32::MAX)
-        {
-            return self.refuse(S::StorageCells, "2^32 cells or more");
-        }
-        Ok(())
+        check_counts(|section| self.rows(section)).or_else(|(section, reason)| self.refuse(section, reason))
     }
 
     fn check_blocks_index(&self) -> Result<()> {

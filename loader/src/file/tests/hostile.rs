@@ -114,7 +114,7 @@ fn reseal(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A file taken apart into sections, to be changed and put together again under right checksums.
-struct Parts(Vec<Vec<u8>>);
+pub struct Parts(Vec<Vec<u8>>);
 
 impl Parts {
     fn new(bytes: &[u8]) -> Self {
@@ -123,16 +123,16 @@ impl Parts {
         Self(layout.sections.iter().map(part).collect())
     }
 
-    fn part(&mut self, section: Section) -> &mut Vec<u8> {
+    pub fn part(&mut self, section: Section) -> &mut Vec<u8> {
         &mut self.0[section as usize]
     }
 
-    fn row(&mut self, section: Section, row: usize) -> &mut [u8] {
+    pub fn row(&mut self, section: Section, row: usize) -> &mut [u8] {
         let stride = SECTIONS[section as usize].2 as usize;
         &mut self.0[section as usize][row * stride..(row + 1) * stride]
     }
 
-    fn set_u32(&mut self, section: Section, row: usize, field: usize, value: u32) {
+    pub fn set_u32(&mut self, section: Section, row: usize, field: usize, value: u32) {
         self.row(section, row)[field..field + 4].copy_from_slice(&value.to_le_bytes());
     }
 
@@ -148,8 +148,16 @@ impl Parts {
     }
 }
 
-fn lie(change: impl FnOnce(&mut Parts)) -> String {
-    let (_folder, path, bytes) = sample_file();
+pub fn lie(change: impl FnOnce(&mut Parts)) -> String {
+    lie_about(&sample(), change)
+}
+
+/// How the file of a chain is refused after a change, if it is.
+pub fn lie_about(chain: &Chain, change: impl FnOnce(&mut Parts)) -> String {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    write_chain(&path, chain).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
     let mut parts = Parts::new(&bytes);
     assert_eq!(parts.to_bytes(), bytes);
     change(&mut parts);
@@ -157,9 +165,9 @@ fn lie(change: impl FnOnce(&mut Parts)) -> String {
 }
 
 /// How the refusal begins, and the change that earns it.
-type Lie = (&'static str, Box<dyn FnOnce(&mut Parts)>);
+pub type Lie = (&'static str, Box<dyn FnOnce(&mut Parts)>);
 
-fn check_lies(cases: Vec<Lie>) {
+pub fn check_lies(cases: Vec<Lie>) {
     let wrong: Vec<String> = cases
         .into_iter()
         .map(|(expected, change)| (expected, lie(change)))

@@ -1,5 +1,6 @@
 //! The block file as a whole: what is written comes back, and nothing else does.
 
+mod boundaries;
 mod faults;
 mod hostile;
 mod records;
