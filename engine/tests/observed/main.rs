@@ -3,10 +3,14 @@
 //! Each test records a small block by hand and claims the exact list of moves; then the same list must satisfy the checker,
 //! and must not with any one move taken away or another added. Recording and checking ask one EVM, so what is claimed here is
 //! written out by hand from the rules: values too, but for the gas used.
+//!
+//! `compared` says each comparison of a claim with what execution gave, fault by fault; `declared` what is looked up and left.
 
 mod accounts;
 mod code;
+mod compared;
 mod contracts;
+mod declared;
 mod forks;
 mod system;
 mod world;

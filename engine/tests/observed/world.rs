@@ -16,7 +16,7 @@ use manaflow_engine::solo::state::{Before, MemoryState, State};
 use manaflow_engine::solo::system::SystemBlock;
 use manaflow_engine::solo::transaction::Envelope;
 use manaflow_loader::model::{
-    AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Ommers, Value, Version,
+    AccountValue, BlockBody, BlockRecord, Cell, Location, Mark, Mode, Move, Ommers, Outcome, Value, Version,
 };
 use manaflow_loader::rules::{BlobParameters, ChainRules, Fork};
 use std::sync::Arc;
@@ -245,13 +245,23 @@ where
     tx.into_signed(Signature::new(U256::ONE, U256::ONE, false)).into()
 }
 
+/// What is said of a transaction beside its moves.
+#[derive(Clone)]
+pub struct Said {
+    pub location: Location,
+    pub sender: Option<Address>,
+    pub authorities: Vec<Option<Address>>,
+    pub outcome: Option<Outcome>,
+    pub requests: Vec<Bytes>,
+}
+
 /// A recorded block, and what it takes to check it.
 pub struct Recorded {
     pub record: BlockRecord,
-    environment: Environment,
+    pub environment: Environment,
     codes: Arc<CodeTable>,
-    rules: ChainRules,
-    header: Header,
+    pub rules: ChainRules,
+    pub header: Header,
     ommers: Option<Vec<Header>>,
     withdrawals: Vec<Withdrawal>,
     envelopes: Vec<Envelope>,
@@ -288,9 +298,31 @@ impl Recorded {
 
     /// What Solo finds wrong with the transaction at an index, if it had these moves.
     pub fn faults(&self, index: usize, moves: &[Move]) -> Vec<Fault> {
-        let row = &self.record.transactions[index];
+        self.judge(&mut self.checker(), index, moves, &self.said(index))
+    }
+
+    /// A checker that has judged nothing yet.
+    pub fn checker(&self) -> Checker {
         let mut checker = Checker::new(&self.environment);
         checker.declared().set_codes(self.codes.clone());
+        checker
+    }
+
+    /// What is recorded of a transaction beside its moves.
+    pub fn said(&self, index: usize) -> Said {
+        let row = &self.record.transactions[index];
+        Said {
+            location: Location::new(FIRST, index as u64).unwrap(),
+            sender: row.sender,
+            authorities: row.authorities.clone(),
+            outcome: row.outcome.clone(),
+            requests: row.requests.clone(),
+        }
+    }
+
+    /// What Solo finds wrong with the transaction at an index, if it had these moves and this was said of it.
+    pub fn judge(&self, checker: &mut Checker, index: usize, moves: &[Move], said: &Said) -> Vec<Fault> {
+        checker.declared().moves_mut().clear();
         checker.declared().moves_mut().extend_from_slice(moves);
         let block = SystemBlock {
             header: &self.header,
@@ -300,11 +332,11 @@ impl Recorded {
             withdrawals: &self.withdrawals,
         };
         let claim = Claim {
-            location: Location::new(FIRST, index as u64).unwrap(),
-            sender: row.sender,
-            authorities: &row.authorities,
-            outcome: row.outcome.as_ref(),
-            requests: &row.requests,
+            location: said.location,
+            sender: said.sender,
+            authorities: &said.authorities,
+            outcome: said.outcome.as_ref(),
+            requests: &said.requests,
         };
         let mut faults = Vec::new();
         match index {
