@@ -68,17 +68,12 @@ fn drawn_key() -> Option<sum::Key> {
 
 fn merged<C: Columns>(columns: &C, pieces: u32) -> Result<SegmentResult, Malformed> {
     let (first, blocks) = (columns.first(), columns.blocks());
-    let mut whole: Option<SegmentResult> = None;
-    for n in 0..u64::from(pieces) {
-        let at = |n| first + (u128::from(blocks) * u128::from(n) / u128::from(pieces)) as u64;
+    let at = |n: u32| first + (u128::from(blocks) * u128::from(n) / u128::from(pieces)) as u64;
+    let piece = |n: u32| {
         let cut = Cut::new(columns, at(n)..at(n + 1));
-        let piece = forward::run(&cut).resolve(&cut);
-        whole = Some(match whole {
-            Some(before) => merge::merge(&before, &piece)?,
-            None => piece,
-        });
-    }
-    Ok(whole.unwrap_or_else(|| forward::run(columns).resolve(columns)))
+        forward::run(&cut).resolve(&cut)
+    };
+    (1..pieces).try_fold(piece(0), |before, n| merge::merge(&before, &piece(n)))
 }
 
 /// Some blocks of a segment as columns of their own: what lies outside of them is a foreign version.

@@ -25,6 +25,8 @@ pub struct TestColumns {
     pub prev: Vec<u32>,
     pub next: Vec<u32>,
     pub write: Vec<bool>,
+    /// Number of rows that is claimed, where it is not theirs.
+    pub rows_claimed: Option<u32>,
 }
 
 impl TestColumns {
@@ -90,7 +92,7 @@ impl Columns for TestColumns {
         self.parent_hash
     }
     fn rows(&self) -> u32 {
-        self.locations.len() as u32
+        self.rows_claimed.unwrap_or(self.locations.len() as u32)
     }
     fn location(&self, row: u32) -> Location {
         self.locations[row as usize]

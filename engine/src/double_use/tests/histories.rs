@@ -6,7 +6,7 @@
 use super::{Random, Uses, judge_all};
 use crate::double_use::model::CellUse;
 use crate::double_use::{Reverse, SegmentResult, merge};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{Cell, Location, Value, Version};
 
 const LOCATIONS: u64 = 3;
@@ -115,4 +115,28 @@ fn reverse_tells_each_suffix() {
             assert_eq!(reverse.waiting(), usize::from(waits), "from block {block}: {uses:?}");
         }
     }
+}
+
+/// What is told while the blocks are taken: wrong uses one by one, and the parent hash only by who has the first header.
+#[test]
+fn reverse_counts_wrong_uses_and_keeps_the_parent_hash_to_the_first_block() {
+    let read = |k, intx, prev| {
+        let (location, prev) = (at(MID_CHAIN + k), word(prev));
+        CellUse { location, write: false, intx, prev, next: prev }
+    };
+    let itself = |k| Version::At(at(MID_CHAIN + k));
+    let uses = vec![read(0, Version::Base(MID_CHAIN), 1), read(1, itself(1), 0), read(2, itself(2), 0)];
+    let cell = Cell::storage(Address::ZERO, 0, U256::ZERO);
+    let span = (MID_CHAIN, MID_CHAIN + LOCATIONS, MID_CHAIN);
+    let mut columns = super::TestColumns::new(span, &Uses::from([(cell, uses)]), &mut Random(1));
+    columns.parent_hash = Some(B256::repeat_byte(1));
+    let mut reverse = Reverse::new(&columns).expect("well formed");
+    let mut told = vec![(reverse.result().first, reverse.wrong_uses(), reverse.result().parent_hash)];
+    while let Some(block) = reverse.take_block() {
+        let result = reverse.result();
+        assert_eq!(result.first, block);
+        told.push((block, reverse.wrong_uses(), result.parent_hash));
+    }
+    let (first, parent_hash) = (MID_CHAIN, columns.parent_hash);
+    assert_eq!(told, [(first + 3, 0, None), (first + 2, 1, None), (first + 1, 2, None), (first, 2, parent_hash)]);
 }

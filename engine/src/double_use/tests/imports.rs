@@ -3,8 +3,8 @@
 use super::random::{account, merge_at_random};
 use super::{Random, Uses, judge_all, seed};
 use crate::double_use::model::CellUse;
-use crate::double_use::{Reason, SegmentResult, merge};
-use alloy_primitives::{Address, U256};
+use crate::double_use::{Assumption, Reason, SegmentResult, merge};
+use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -293,4 +293,164 @@ fn a_virgin_account_has_no_generation_to_shift() {
     let found: Vec<_> = merged.contradictions().iter().map(|c| (c.reason, c.location)).collect();
     assert_eq!(found, [(Reason::Contradiction, at(51, 1))]);
     assert_eq!((merged.exits[0].value, merged.exits[0].counts_from), (account(1, 0), 51));
+}
+
+const SOMEBODY: Address = Address::repeat_byte(7);
+
+/// A use of an account: read, or written where the values differ.
+fn of_account(location: Location, intx: Version, prev: Value, next: Value) -> CellUse<Value> {
+    CellUse { location, write: prev != next, intx, prev, next }
+}
+
+/// What one import says of one block, cells of [`SOMEBODY`] alone.
+fn says(block: u64, origin: u64, of: Vec<CellUse<Value>>, storage: Vec<(u32, CellUse<Value>)>) -> SegmentResult {
+    let mut uses = Uses::from([(Cell::account(SOMEBODY), of)]);
+    for (generation, u) in storage {
+        uses.entry(Cell::storage(SOMEBODY, generation, U256::from(1))).or_default().push(u);
+    }
+    judge_all((block, block + 1, origin), &uses, &mut Random(14))
+}
+
+#[test]
+fn one_count_is_not_shifted() {
+    for (left, right) in [(1, 0), (0, 1)] {
+        let first = of_account(at(50, 1), Version::Base(50), account(1, 0), account(2, left));
+        let second = account(2, right);
+        let a = says(50, 50, vec![first], vec![]);
+        let b = says(51, 50, vec![of_account(at(51, 1), Version::At(at(50, 1)), second, second)], vec![]);
+        let merged = merge(&a, &b).expect("adjacent");
+        let found: Vec<_> = merged.culprits.iter().map(|c| (c.reason, c.location, c.prev)).collect();
+        assert_eq!(found, [(Reason::WrongBefore, at(51, 1), second)]);
+        assert_eq!(merged.exits[0].value, account(2, left));
+    }
+}
+
+#[test]
+fn the_first_demand_that_states_a_generation_counts() {
+    let absent = |generation| Value::Account(AccountValue::absent(generation));
+    let read = |location, intx, value| of_account(location, intx, value, value);
+    let virgin = |block, index| read(at(block, index), Version::Virgin, absent(0));
+    // Both sides: a virgin account states none, and of two that contradict each other the first is believed.
+    let a = says(50, 40, vec![virgin(50, 1), read(at(50, 2), Version::Base(40), absent(2))], vec![]);
+    let of = vec![
+        virgin(51, 1),
+        read(at(51, 2), Version::Base(51), absent(0)),
+        read(at(51, 3), Version::Base(51), absent(1)),
+    ];
+    let stored = CellUse { location: at(51, 4), write: true, intx: Version::Base(51), prev: word(0), next: word(9) };
+    let b = says(51, 51, of, vec![(0, stored)]);
+    let merged = merge(&a, &b).expect("adjacent");
+    let of_accounts = merged.requirements.iter().filter(|d| d.cell.mark == Mark::Account);
+    let stated: Vec<_> = of_accounts.map(|d| (d.first, d.prev, d.counts_from)).collect();
+    let expected = [
+        (at(50, 1), absent(0), 40),
+        (at(50, 2), absent(2), 40),
+        (at(51, 1), absent(0), 40),
+        (at(51, 2), absent(2), 40),
+        (at(51, 3), absent(3), 40),
+    ];
+    assert_eq!(stated, expected);
+    let exits: Vec<_> = merged.exits.iter().map(|e| (e.cell.generation, e.counts_from)).collect();
+    assert_eq!(exits, [(2, 40)]);
+}
+
+/// Faults found before are told in the generations of the whole; hashes of blocks have none.
+#[test]
+fn culprits_are_shifted_with_their_cells() {
+    let somebody = Cell::account(Address::ZERO);
+    let write = |location, intx, prev, next| CellUse { location, write: true, intx, prev, next };
+    let dies = write(at(50, 1), Version::Base(50), account(1, 0), Value::Account(AccountValue::absent(2)));
+    let mut random = Random(15);
+    let a = judge_all((50, 51, 50), &Uses::from([(somebody, vec![dies])]), &mut random);
+    let read = |location, intx, value| CellUse { location, write: false, intx, prev: value, next: value };
+    let slot = Cell::storage(Address::ZERO, 0, U256::from(1));
+    let uses = Uses::from([
+        (
+            somebody,
+            vec![
+                read(at(51, 1), Version::Base(51), Value::Account(AccountValue::ABSENT)),
+                read(at(51, 2), Version::Virgin, account(1, 0)),
+                read(at(51, 3), Version::At(at(51, 3)), account(1, 0)),
+            ],
+        ),
+        (slot, vec![read(at(51, 2), Version::At(at(51, 2)), word(1))]),
+        (Cell::block_hash(51), vec![write(at(51, 4), Version::Virgin, word(0), word(5))]),
+    ]);
+    let b = judge_all((51, 52, 51), &uses, &mut random);
+    let merged = merge(&a, &b).expect("adjacent");
+    let found: Vec<_> = merged.culprits.iter().map(|c| (c.cell, c.location, c.prev, c.counts_from)).collect();
+    let expected = [
+        (somebody, at(51, 2), account(1, 0), 50),
+        (somebody, at(51, 3), account(1, 2), 50),
+        (Cell { generation: 2, ..slot }, at(51, 2), word(1), 50),
+    ];
+    assert_eq!(found, expected);
+    let of_hash = merged.exit(&Cell::block_hash(51)).expect("written");
+    assert_eq!(of_hash.counts_from, 51);
+}
+
+/// Two counts that disagree can bring two cells together: the later write is the last.
+#[test]
+fn of_two_exits_that_fall_together_the_later_stays() {
+    let dies = of_account(at(50, 1), Version::Base(50), account(1, 0), Value::Account(AccountValue::absent(2)));
+    let a = says(50, 50, vec![dies], vec![]);
+    let back = of_account(at(51, 1), Version::Base(51), Value::Account(AccountValue::ABSENT), account(1, 0));
+    let stored = |index| CellUse {
+        location: at(51, index),
+        write: true,
+        intx: Version::Base(51),
+        prev: word(0),
+        next: word(index),
+    };
+    let mut b = says(51, 51, vec![back], vec![(0, stored(1)), (2, stored(2))]);
+    // As if an earlier merge had counted the second from 50 already.
+    b.exits[2].counts_from = 50;
+    let merged = merge(&a, &b).expect("adjacent");
+    let found: Vec<_> = merged.exits[1..].iter().map(|e| (e.cell.generation, e.version, e.value)).collect();
+    assert_eq!(found, [(2, at(51, 2), word(2))]);
+}
+
+#[test]
+fn what_is_stated_of_an_unknown_account_is_kept_and_counted_on() {
+    let absent = Value::Account(AccountValue::ABSENT);
+    let read = |location, intx, value| of_account(location, intx, value, value);
+    let a = says(50, 50, vec![of_account(at(50, 1), Version::Assumed, absent, account(1, 0))], vec![]);
+    // A virgin account states no generation.
+    let virgin = says(51, 51, vec![read(at(51, 1), Version::Virgin, absent)], vec![]);
+    let merged = merge(&a, &virgin).expect("adjacent");
+    assert!(merged.anchors.is_empty(), "{merged:?}");
+    assert_eq!((merged.culprits.len(), merged.requirements.len()), (0, 0));
+    // Nor does what assumed it: its exit stays as it was counted.
+    let states = says(51, 45, vec![read(at(51, 1), Version::Base(45), account(1, 3))], vec![]);
+    let merged = merge(&a, &states).expect("adjacent");
+    assert_eq!((merged.exits[0].value, merged.exits[0].counts_from), (account(1, 0), 50));
+    assert_eq!(merged.anchors, BTreeMap::from([(SOMEBODY, (3, 45))]));
+    // The next import that states it counts from an earlier block: what was stated is brought there.
+    let states = says(51, 51, vec![read(at(51, 1), Version::Base(51), account(1, 1))], vec![]);
+    let merged = merge(&a, &states).expect("adjacent");
+    assert_eq!(merged.anchors, BTreeMap::from([(SOMEBODY, (1, 51))]));
+    // Another demand of that import becomes the same assumption: at its first use, and counted once.
+    let again = says(52, 51, vec![read(at(52, 1), Version::Base(51), account(1, 1))], vec![]);
+    let mut both = merge(&merged, &again).expect("adjacent");
+    let became = Assumption { cell: Cell::account(SOMEBODY), origin: 51, declared: false };
+    assert_eq!((both.assumed[&became], both.assumed_count()), (at(51, 1), 2));
+    both.assumed.insert(Assumption { declared: true, ..became }, at(51, 1));
+    assert_eq!(both.assumed_count(), 2);
+    let older = says(52, 45, vec![read(at(52, 1), Version::Base(45), account(1, 5))], vec![]);
+    let merged = merge(&merged, &older).expect("adjacent");
+    assert_eq!(merged.anchors, BTreeMap::from([(SOMEBODY, (5, 45))]));
+}
+
+#[test]
+fn the_parent_hash_is_the_first_blocks() {
+    let [x, y] = [1, 2].map(|n| Some(B256::repeat_byte(n)));
+    let of = |first, end, parent_hash| {
+        let none = judge_all((first, end, 50), &Uses::new(), &mut Random(16));
+        SegmentResult { parent_hash, ..none }
+    };
+    let merged = |a: &SegmentResult, b: &SegmentResult| merge(a, b).expect("adjacent").parent_hash;
+    assert_eq!(merged(&of(50, 51, x), &of(51, 52, y)), x);
+    assert_eq!(merged(&of(50, 51, None), &of(51, 52, y)), None);
+    // A piece without blocks has no first block.
+    assert_eq!(merged(&of(51, 51, x), &of(51, 52, y)), y);
 }

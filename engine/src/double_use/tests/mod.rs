@@ -59,6 +59,8 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let columns = TestColumns::new(span, uses, random);
     let forward = super::forward::run(&columns);
     assert_eq!(forward.resolve(&columns), expected, "forward: {span:?} {uses:?}");
+    assert!(forward.culprits.is_sorted() && forward.requirements.is_sorted(), "numbers: {span:?} {uses:?}");
+    assert!(forward.exits.is_sorted_by_key(|e| e.cell), "numbers: {span:?} {uses:?}");
     assert_eq!(super::reverse::run(&columns), forward, "reverse: {span:?} {uses:?}");
     let mut arrived = super::shards::uses_of(&columns);
     random.shuffle(&mut arrived);

@@ -3,7 +3,8 @@
 use super::random::{BLOCKS, history};
 use super::{Random, TestColumns, Uses, judge_all, seed};
 use crate::double_use::sum::{Sums, run};
-use crate::double_use::{Malformed, Procedure, SegmentResult, hints, sum};
+use crate::double_use::{Malformed, Procedure, Reverse, SegmentResult, hints, reverse, shards, sum};
+use alloy_primitives::B256;
 use manaflow_loader::model::Version;
 
 /// Whether honest hints must confirm a history, and whether any may: it is valid, assumes nothing, and asks for one version
@@ -100,18 +101,28 @@ fn a_sum_needs_one_hint_a_use() {
 #[test]
 fn procedures_are_one_interface() {
     let mut random = Random(seed(25));
-    for _ in 0..100 {
+    for round in 0..100 {
         let mut uses = history(50, 30, true, &mut random);
         for u in uses.values_mut().flatten() {
             if matches!(u.intx, Version::Base(f) if f > 50) {
                 u.intx = Version::Base(50);
             }
         }
-        let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
+        let mut columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
+        columns.parent_hash = (round % 2 == 0).then_some(B256::repeat_byte(9));
         let expected = Procedure::Forward.judge(&columns);
         assert!(expected.is_ok(), "{expected:?}");
-        for procedure in Procedure::ALL {
+        let cuts = [0, 1, 7].map(Procedure::Merge);
+        for procedure in Procedure::ALL.into_iter().chain(cuts) {
             assert_eq!(procedure.judge(&columns), expected, "{}", procedure.name());
         }
     }
+    assert_eq!(Procedure::ALL.map(Procedure::name), ["forward", "reverse", "shards", "merge", "sum"]);
+    let mut malformed = TestColumns::new((50, 50 + BLOCKS, 50), &history(50, 30, true, &mut random), &mut random);
+    malformed.foreign.push(Version::Base(51));
+    for procedure in Procedure::ALL {
+        assert!(procedure.judge(&malformed).is_err(), "{}", procedure.name());
+    }
+    assert!(reverse(&malformed).is_err() && Reverse::new(&malformed).is_err() && shards(&malformed).is_err());
+    assert!(sum(&malformed, &hints(&malformed), &[0; 32]).is_err());
 }
