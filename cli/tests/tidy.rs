@@ -186,6 +186,20 @@ fn no_path_of_anybodys_machine() {
 }
 
 #[test]
+fn functions_of_the_list_of_mutants_are_there() {
+    let text = read("engine/MUTANTS.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.contains(".rs | ")).collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [file, function, _, why] = cells[..] else { panic!("{row}: {} cells, expected 4", cells.len()) };
+        let name = function.rsplit("::").next().expect("a name");
+        assert!(read(file).contains(&format!("fn {name}")), "{row}: {file} has no function {name}");
+        assert!(!why.is_empty(), "{row}: no reason");
+    }
+}
+
+#[test]
 fn versions_are_those_of_the_constants() {
     let lock: Table = read("Cargo.lock").parse().expect("a lock file");
     let packages = lock["package"].as_array().expect("a list");
