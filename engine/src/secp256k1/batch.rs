@@ -10,8 +10,9 @@
 //!
 //! Hints decide nothing: a key must be on the curve; R.y must be canonical, on the curve over R.x and of the row's parity, so it is
 //! the only value that recovery would take. Rows without a hint that can be used, and rows of a batch that is not good, are
-//! recovered (`recover`). So a row's result is that of recovery always. A failed batch is bisected while that pays: rows tested
-//! are bounded, so that bad hints cost less than half of what recovery costs.
+//! recovered (`recover`). So a row's result is that of recovery always. Of a large batch a few rows are probed first, so that hints
+//! which are wrong throughout cost next to nothing. A failed batch is bisected while that pays: rows tested are bounded, so that bad
+//! hints cost less than half of what recovery costs.
 
 use super::field::scalar::One;
 use super::field::{Lanes, Mask, Row, equal, one, work, zero};
@@ -23,6 +24,11 @@ use super::words::{FIELD_PRIME, Words, add, from_bytes, is_below, sub};
 use super::{Hints, PublicKey, Signature};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// One of so many rows is probed, within bounds: few are dear, and miss few bad ones.
+const PROBED_OF: usize = 16;
+const PROBED_LEAST: usize = 256;
+const PROBED_MOST: usize = 512;
 
 /// Vectors that share an inversion of s.
 const TILE: usize = 128;
@@ -36,11 +42,13 @@ pub(crate) struct Limits {
     pub bisect_from: usize,
     /// Down to here its parts are.
     pub bisect_to: usize,
+    /// From here on a few rows, drawn at random, are tested before the rest.
+    pub probe_from: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_from: 32, bisect_from: 1024, bisect_to: 256 }
+        Self { batch_from: 32, bisect_from: 1024, bisect_to: 256, probe_from: 2048 }
     }
 }
 
@@ -123,7 +131,8 @@ impl<L: Lanes> Verifier<L> {
             singly.extend(candidates.drain(..).map(|c| c.place));
         }
         let mut bad = Vec::new();
-        self.bisect(&mut candidates, &keys, &mut bad);
+        let probed = self.probe(&mut candidates, &keys, &mut bad);
+        self.bisect(&mut candidates[probed..], &keys, &mut bad);
         let is_bad: std::collections::HashSet<u32> = bad.iter().copied().collect();
         for c in candidates.iter().filter(|c| !is_bad.contains(&c.place)) {
             out[c.place as usize] = Some(hints.keys[c.key as usize]);
@@ -217,6 +226,28 @@ impl<L: Lanes> Verifier<L> {
             // Without a root there is no R, so it is nobody's.
             !is_dead
         });
+    }
+
+    /// Tests a few rows drawn at random, in front then. If they are good, the rest is to be tested: gives their number. If not, there
+    /// are probably many bad ones, and all rows are to be recovered: lies cost this little check then, and not a whole one.
+    fn probe(&mut self, candidates: &mut [Candidate], keys: &[Option<Row>], bad: &mut Vec<u32>) -> usize {
+        let n = candidates.len();
+        if n < self.limits.probe_from {
+            return 0;
+        }
+        let count = (n / PROBED_OF).clamp(PROBED_LEAST, PROBED_MOST);
+        let mut seed = [0; 32];
+        if getrandom::fill(&mut seed).is_ok() {
+            let mut draw = ChaCha20Rng::from_seed(seed);
+            for i in 0..count {
+                candidates.swap(i, i + (draw.next_u64() % (n - i) as u64) as usize);
+            }
+        }
+        if self.is_good(&candidates[..count], keys) {
+            return count;
+        }
+        bad.extend(candidates.iter().map(|c| c.place));
+        n
     }
 
     /// Places of rows that are to be recovered into `bad`; all others have their key.

@@ -71,6 +71,21 @@ pub(crate) fn comb_table<C: Curve>() -> Vec<Row> {
     (0..COMB_WINDOWS).flat_map(|w| (0..COMB_ENTRIES).map(move |m| (w, m))).map(|(w, m)| entry(w, m)).collect()
 }
 
+/// Places of a vector's entries of a window of u2, and which are negative, for both halves.
+#[inline(always)]
+fn window_places<L: Lanes>(halves: &[[Signed; 2]], b: usize, w: usize) -> [([u32; 8], Mask); 2] {
+    let mut out = [([0; 8], 0); 2];
+    for lane in 0..L::LANES {
+        let row = b * L::LANES + lane;
+        for (half, (places, negative)) in halves[row].iter().zip(&mut out) {
+            let (entry, is_negative) = digit(half, w * WINDOW, WINDOW);
+            places[lane] = (row * ENTRIES) as u32 + entry;
+            *negative |= Mask::from(is_negative) << lane;
+        }
+    }
+    out
+}
+
 /// Lanes of points, and which of them hold one: none has y = 0.
 #[inline(always)]
 fn pick<L: Lanes, C: Curve>(table: &[Row], places: &[u32; 8], negative: Mask) -> (Affine<L>, Mask) {
@@ -213,25 +228,13 @@ impl<L: Lanes> Multiplier<L> {
     #[inline(always)]
     fn pick_window<C: Curve>(&mut self, vectors: usize, w: usize, first: usize) {
         let beta = L::splat(&C::BETA);
-        let places = |halves: &[[Signed; 2]], b: usize, half: usize| {
-            let (mut places, mut negative) = ([0; 8], 0);
-            for (lane, place) in places.iter_mut().enumerate().take(L::LANES) {
-                let row = b * L::LANES + lane;
-                let (entry, is_negative) = digit(&halves[row][half], w * WINDOW, WINDOW);
-                *place = (row * ENTRIES) as u32 + entry;
-                negative |= Mask::from(is_negative) << lane;
-            }
-            (places, negative)
-        };
+        // Two vectors ahead, so that the entries are on their way when they are needed.
+        let mut ahead = [0, 1].map(|b| window_places::<L>(&self.halves, b, w));
         for b in 0..vectors {
-            let ([p, q], [negative_p, negative_q]) = {
-                let (p, n) = places(&self.halves, b, 0);
-                let (q, m) = places(&self.halves, b, 1);
-                ([p, q], [n, m])
-            };
+            let [(p, negative_p), (q, negative_q)] = ahead[b % 2];
             if b + 2 < vectors {
-                L::fetch(&self.table, &places(&self.halves, b + 2, 0).0);
-                L::fetch(&self.table, &places(&self.halves, b + 2, 1).0);
+                ahead[b % 2] = window_places::<L>(&self.halves, b + 2, w);
+                ahead[b % 2].iter().for_each(|(places, _)| L::fetch(&self.table, places));
             }
             let (p, present_p) = pick::<L, C>(&self.table, &p, negative_p);
             let (q, present_q) = pick::<L, C>(&self.table, &q, negative_q);

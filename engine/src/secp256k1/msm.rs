@@ -31,6 +31,7 @@ impl Scalars {
     }
 
     /// One more.
+    #[inline(always)]
     pub(crate) fn push(&mut self, words: [u64; 2], negative: bool) {
         self.words.push(words);
         self.negative.push(negative);
@@ -327,6 +328,7 @@ impl<L: Lanes> Msm<L> {
     }
 
     /// Where the sum of weight 2^bit goes: the bits are dealt to 2 LANES runs of consecutive ones, one a lane of two vectors.
+    #[inline(always)]
     fn place_of_bit(bit: usize, run: usize) -> (usize, usize) {
         ((bit % run * 2 + bit / run / L::LANES) * L::LANES, bit / run % L::LANES)
     }
@@ -339,11 +341,7 @@ impl<L: Lanes> Msm<L> {
         let vectors = 2 * run * L::LANES;
         self.bits.reserve(vectors);
         self.bits.present[..vectors].fill(0);
-        for window in &self.windows {
-            // Index 0 means |d| = h.
-            let (vector, lane) = Self::place_of_bit(window.start + window.bits - 1, run);
-            self.tree.copy_lane((window.base, 0), &mut self.bits, (vector, lane));
-        }
+        L::enter(CopyTops { msm: self, run });
         for round in 0.. {
             self.sums.clear();
             let low_bits = |window: &Window| window.bits - 1 - L::LOG_LANES as usize;
@@ -358,17 +356,7 @@ impl<L: Lanes> Msm<L> {
             }
             self.adder.round(&mut self.tree, &self.sums);
         }
-        for window in &self.windows {
-            let low_bits = window.bits - 1 - L::LOG_LANES as usize;
-            for k in 0..window.bits - 1 {
-                let (vector, lane) = Self::place_of_bit(window.start + k, run);
-                let (from, is_low) = if k < low_bits { (window.base + (1 << k), true) } else { (window.base, false) };
-                let lanes = (0..L::LANES).filter(|j| is_low || j >> (k - low_bits) & 1 == 1);
-                for (i, j) in lanes.enumerate() {
-                    self.tree.copy_lane((from, j), &mut self.bits, (vector + i, lane));
-                }
-            }
-        }
+        L::enter(CopyBits { msm: self, run });
         let mut stride = 1;
         while stride < L::LANES {
             let firsts = (0..vectors).step_by(L::LANES).flat_map(|v| (v..v + L::LANES).step_by(2 * stride));
@@ -376,6 +364,35 @@ impl<L: Lanes> Msm<L> {
             self.sums.extend(firsts.map(|v| (v as u32, (v + stride) as u32)));
             self.adder.round(&mut self.bits, &self.sums);
             stride *= 2;
+        }
+    }
+
+    /// The buckets of index 0, where |d| = h, to the top bits.
+    #[inline(always)]
+    fn copy_tops(&mut self, run: usize) {
+        for window in &self.windows {
+            let (vector, lane) = Self::place_of_bit(window.start + window.bits - 1, run);
+            self.tree.copy_lane((window.base, 0), &mut self.bits, (vector, lane));
+        }
+    }
+
+    /// The sums that each bit weighs, to the bit's vectors.
+    #[inline(always)]
+    fn copy_bits(&mut self, run: usize) {
+        for window in &self.windows {
+            let low_bits = window.bits - 1 - L::LOG_LANES as usize;
+            for k in 0..window.bits - 1 {
+                let (vector, lane) = Self::place_of_bit(window.start + k, run);
+                let is_low = k < low_bits;
+                let from = window.base + if is_low { 1 << k } else { 0 };
+                let mut to = vector;
+                for j in 0..L::LANES {
+                    if is_low || j >> (k - low_bits) & 1 == 1 {
+                        self.tree.copy_lane((from, j), &mut self.bits, (to, lane));
+                        to += 1;
+                    }
+                }
+            }
         }
     }
 
@@ -444,6 +461,12 @@ work! {
 work! {
     Scatter ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, groups: std::ops::Range<usize>, base: usize }
         -> () = msm.scatter(groups, base)
+}
+work! {
+    CopyTops ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, run: usize } -> () = msm.copy_tops(run)
+}
+work! {
+    CopyBits ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, run: usize } -> () = msm.copy_bits(run)
 }
 work! {
     Horner ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, bits: usize } -> Single<L> = msm.horner(bits)

@@ -54,16 +54,19 @@ impl Row {
     pub(crate) const ZERO: Self = Self([0; 8]);
 
     /// Of two coordinates.
+    #[inline(always)]
     pub(crate) fn new(x: &Words, y: &Words) -> Self {
         Self([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]])
     }
 
     /// x.
+    #[inline(always)]
     pub(crate) fn x(&self) -> Words {
         [self.0[0], self.0[1], self.0[2], self.0[3]]
     }
 
     /// y.
+    #[inline(always)]
     pub(crate) fn y(&self) -> Words {
         [self.0[4], self.0[5], self.0[6], self.0[7]]
     }
