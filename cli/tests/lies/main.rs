@@ -12,6 +12,7 @@ mod bits;
 mod chains;
 mod hints;
 mod regressions;
+mod summaries;
 
 use manaflow_datasets::lies::bytes;
 use manaflow_datasets::lies::sample::Sample;

@@ -163,7 +163,7 @@ impl Ledger {
     }
 
     /// Open demands that no version can meet together with those before them.
-    fn contradictions(&mut self, cell: Cell, open: &[(Location, Demand)], stated: Option<Value>) {
+    pub(super) fn contradictions(&mut self, cell: Cell, open: &[(Location, Demand)], stated: Option<Value>) {
         let mut held: Vec<(Option<Version>, Value)> = stated.into_iter().map(|value| (None, value)).collect();
         for (at, (_, intx, prev)) in open {
             let agrees = |(version, value): &(Option<Version>, Value)| {

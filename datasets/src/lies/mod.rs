@@ -18,7 +18,9 @@ pub mod claims;
 pub mod headers;
 pub mod ledger;
 pub mod moves;
+pub mod procedures;
 pub mod sample;
+pub mod summaries;
 pub mod tell;
 pub mod transactions;
 

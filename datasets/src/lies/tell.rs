@@ -3,7 +3,7 @@
 use super::books::{self, EXACT};
 use super::ledger::Ledger;
 use super::sample::{Answer, Judged, Sample, decode_header};
-use super::{Foretold, Lie, May, Must, Told};
+use super::{Foretold, Lie, May, Must, Told, procedures};
 use alloy_primitives::{B256, keccak256};
 use manaflow_engine::reason::{Check, Reason};
 use manaflow_engine::report::{ListedFault, Report, UncheckedCounts, Verdict};
@@ -162,6 +162,8 @@ impl Honest {
         }
         let ledger = Ledger::of(changed);
         conflicts(&ledger, faults)?;
+        // By every procedure, sum too, which confirms most of what is valid and must leave the rest to others.
+        procedures::agree(changed, &ledger)?;
         sums(changed, faults)?;
         for alternatives in &told.must {
             if !alternatives.iter().any(|must| faults.iter().any(|fault| is_it(must, fault))) {
