@@ -45,8 +45,10 @@ fn first(cases: &mut Json) -> &mut Json {
 #[test]
 fn a_slice_of_the_spec_tests_passes() {
     let Some(data) = data("a_slice_of_the_spec_tests_passes") else { return };
-    // The whole: `manaflow fixtures target/data/fixtures`.
-    for (folder, one_in, cases) in [("blockchain_tests", "24:3", 252), ("benchmark", "60:3", 6)] {
+    // The whole is `manaflow fixtures target/data/fixtures`.
+    let slice = [("blockchain_tests", "24:3", 252), ("benchmark", "60:3", 6)];
+    let whole = [("blockchain_tests", "1", 5978), ("benchmark", "1", 358)];
+    for (folder, one_in, cases) in manaflow_datasets::amount(slice, whole) {
         let ran = fixtures(&data.join(folder), &["--one-in", one_in]);
         assert_eq!((ran.code, &ran.json["failures"]), (0, &json!([])), "{}", ran.err);
         assert_eq!((&ran.json["version"], &ran.json["failed"]), (&json!(1), &json!(0)));

@@ -204,7 +204,7 @@ fn neighbours_imported_apart_are_as_those_imported_together() {
 #[test]
 fn real_chains_are_whole_again_however_they_are_cut() {
     let Some(data) = manaflow_datasets::data_for("real_chains_are_whole_again_however_they_are_cut") else { return };
-    let is_whole = std::env::var_os("MANAFLOW_WHOLE").is_some();
+    let is_whole = manaflow_datasets::is_whole();
     let chain = |name: &str| {
         let folder = data.join("chains").join(name);
         (folder.join("chain.rlp"), folder.join("genesis.json"))

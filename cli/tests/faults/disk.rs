@@ -139,7 +139,7 @@ fn every_call_that_fails() {
         eprintln!("skipped: faults: every_call_that_fails: strace does not run here");
         return;
     }
-    let (mut runs, mut draw) = (0, Draw::new());
+    let (mut runs, mut draw) = (0, draw());
     for (call, error) in [
         ("write", "ENOSPC"),
         ("write", "EIO"),

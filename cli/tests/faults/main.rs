@@ -3,10 +3,10 @@
 //!
 //! Throughout: no signal ends the program but one that was sent to it; what has its name is whole or absent, or what it
 //! was; no verdict comes from bytes that changed. A run takes a slice of all places and moments, drawn from
-//! `MANAFLOW_SEED`; `MANAFLOW_FAULTS=all` takes all of them:
+//! `MANAFLOW_SEED`; `MANAFLOW_WHOLE=1` takes all of them:
 //!
 //! ```sh
-//! MANAFLOW_FAULTS=all cargo test --release --workspace --test faults -- --nocapture
+//! MANAFLOW_WHOLE=1 cargo test --release --workspace --test faults -- --nocapture
 //! ```
 
 mod claims;
@@ -15,44 +15,17 @@ mod kills;
 mod paths;
 mod torn;
 
+use manaflow_datasets::{Draw, amount};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 use tempfile::TempDir;
 
 const MANAFLOW: &str = env!("CARGO_BIN_EXE_manaflow");
 
-/// `all` if everything is asked for, else `slice`.
-fn amount(slice: usize, all: usize) -> usize {
-    if std::env::var_os("MANAFLOW_FAULTS").is_some_and(|amount| amount == "all") { all } else { slice }
-}
-
-/// A sequence of numbers drawn from a seed (splitmix64).
-struct Draw(u64);
-
-impl Draw {
-    fn new() -> Self {
-        let seed = std::env::var("MANAFLOW_SEED").ok().and_then(|seed| seed.parse().ok());
-        Self(seed.unwrap_or(20_261_123))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// The i-th of n moments spread over a span, each drawn within its part.
-    fn moment(&mut self, i: usize, n: usize, span: Duration) -> Duration {
-        span.mul_f64((i as f64 + (self.next() >> 11) as f64 / (1_u64 << 53) as f64) / n as f64)
-    }
+/// Numbers drawn from `MANAFLOW_SEED`, or from the tests' own seed.
+fn draw() -> Draw {
+    Draw::new(20_261_123)
 }
 
 fn text(path: &Path) -> &str {

@@ -37,12 +37,12 @@ impl Change {
             }
             Self::Overwrite => {
                 let count = (bytes - at).min(1 + draw.below(200_000));
-                let noise: Vec<u8> = (0..count).map(|_| draw.next() as u8).collect();
+                let noise: Vec<u8> = (0..count).map(|_| draw.number() as u8).collect();
                 file.write_all_at(&noise, at as u64).expect("written");
             }
             Self::Scatter => {
                 for _ in 0..200 {
-                    file.write_all_at(&[draw.next() as u8], draw.below(bytes) as u64).expect("written");
+                    file.write_all_at(&[draw.number() as u8], draw.below(bytes) as u64).expect("written");
                 }
             }
             Self::Replace => {
@@ -67,7 +67,7 @@ fn change_at_any_moment(wanted: usize, original: &Path, args: &dyn Fn(&str) -> V
     let undisturbed = start_on(&path).wait_with_output().expect("it ends");
     let span = started.elapsed();
     assert_eq!(code(&undisturbed, "undisturbed"), 0);
-    let mut draw = Draw::new();
+    let mut draw = draw();
     let mut codes = [0; 5];
     for i in 0.. {
         if codes[4] == wanted {
@@ -132,7 +132,7 @@ fn a_file_changed_after_it_was_opened_gives_no_verdict() {
         version: String::new(),
         revm: String::new(),
     };
-    let mut draw = Draw::new();
+    let mut draw = draw();
     let (mut errors, mut panics) = (0, 0);
     // What panics here is meant to: its words would hide others.
     let hook = std::panic::take_hook();

@@ -4,10 +4,9 @@
 use crate::listing::{Asked, Compared, accounts, compare, difference, number, prestate, read, word, words};
 use crate::support::{import, parse, read_json};
 use crate::world::{Moves, StateBefore, block_rlp, by_cell};
-use alloy_consensus::{Header, SignableTransaction, TxEnvelope, TxLegacy};
-use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex, keccak256};
-use k256::ecdsa::SigningKey;
+use alloy_consensus::{Header, TxLegacy};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
+use manaflow_datasets::sign;
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::rules::ChainRules;
 use serde_json::Value as Json;
@@ -210,8 +209,8 @@ fn sign(described: &Json, nonces: &mut BTreeMap<Address, u64>) -> Bytes {
         let text = described.get(key).and_then(Json::as_str).unwrap_or_default();
         hex::decode(text).unwrap_or_else(|e| panic!("{key}: {e}")).into()
     };
-    let key = SigningKey::from_slice(&bytes("secretKey")).expect("a key");
-    let nonce = nonces.entry(Address::from_public_key(key.verifying_key())).or_default();
+    let secret = B256::from_slice(&bytes("secretKey"));
+    let nonce = nonces.entry(sign::address(secret)).or_default();
     let tx = TxLegacy {
         // The hashes of the traces are those of signatures that name no chain.
         chain_id: None,
@@ -223,9 +222,7 @@ fn sign(described: &Json, nonces: &mut BTreeMap<Address, u64>) -> Bytes {
         input: bytes("data"),
     };
     *nonce += 1;
-    let (signature, parity) = key.sign_prehash_recoverable(tx.signature_hash().as_slice()).expect("it signs");
-    let envelope = TxEnvelope::from(tx.into_signed(Signature::from((signature, parity))));
-    envelope.encoded_2718().into()
+    sign::transaction(secret, tx)
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::targets::{SNAPSHOT_FILES, entry, list, pack, small_genesis};
 use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxEnvelope, TxLegacy};
-use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use manaflow_datasets::sign;
 use manaflow_engine::backend::Backends;
 use manaflow_engine::import::import;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, summarise};
@@ -16,24 +16,17 @@ use manaflow_loader::source::{self, recognise};
 use manaflow_loader::summary::Summary;
 use serde_json::{Value, json};
 
-const KEY: [u8; 32] = [0x46; 32];
-
-fn sign(hash: B256) -> Signature {
-    let key = k256::ecdsa::SigningKey::from_slice(&KEY).expect("a key");
-    Signature::from(key.sign_prehash_recoverable(hash.as_slice()).expect("it signs"))
-}
+const KEY: B256 = B256::repeat_byte(0x46);
 
 fn sender() -> Address {
-    let key = k256::ecdsa::SigningKey::from_slice(&KEY).expect("a key");
-    Address::from_public_key(key.verifying_key())
+    sign::address(KEY)
 }
 
 fn signed<T: SignableTransaction<Signature>>(tx: T) -> Vec<u8>
 where
     TxEnvelope: From<alloy_consensus::Signed<T>>,
 {
-    let signature = sign(tx.signature_hash());
-    TxEnvelope::from(tx.into_signed(signature)).encoded_2718()
+    sign::transaction(KEY, tx).into()
 }
 
 /// One of each type.
@@ -43,7 +36,7 @@ fn transactions() -> Vec<Vec<u8>> {
         AccessList(vec![AccessListItem { address: to, storage_keys: vec![B256::ZERO, B256::with_last_byte(1)] }]);
     let (gas_limit, price) = (100_000, 2_000_000_000);
     let authorization = Authorization { chain_id: U256::from(9), address: to, nonce: 0 };
-    let tuple = authorization.clone().into_signed(sign(authorization.signature_hash()));
+    let tuple = authorization.clone().into_signed(sign::signature(KEY, authorization.signature_hash()));
     vec![
         signed(TxLegacy {
             chain_id: Some(9),

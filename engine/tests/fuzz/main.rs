@@ -1,55 +1,25 @@
 //! Bytes from outside, changed at random: refused or read, never a panic. Seeded, and bounded by count.
 //!
-//! `MANAFLOW_SEED` draws others, `MANAFLOW_FUZZ` is how many a target (2,000 by default, a tenth of it for those that
-//! judge). Under a coverage-guided fuzzer see `fuzz/README.md`; `MANAFLOW_CORPUS=FOLDER` writes the inputs that it
+//! `MANAFLOW_SEED` draws others; 2,000 a target (a tenth of it for those that judge), or with `MANAFLOW_WHOLE=1` ten
+//! times as many. Under a coverage-guided fuzzer see `fuzz/README.md`; `MANAFLOW_CORPUS=FOLDER` writes the inputs that it
 //! starts from. An input that fails is kept beside the tests' other files, named in the message.
 
 mod corpus;
 mod targets;
 
+use manaflow_datasets::{Draw, amount, seed};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use targets::{TARGETS, Target};
 
-/// A sequence of numbers drawn from a seed (splitmix64).
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    /// Small numbers, borders, and any.
-    fn number(&mut self) -> u64 {
-        let borders = [
-            0,
-            1,
-            2,
-            0x7f,
-            0x80,
-            0xff,
-            0x100,
-            0xffff,
-            0x1_0000,
-            u32::MAX.into(),
-            1 << 32,
-            1 << 40,
-            u64::MAX / 2,
-            u64::MAX,
-        ];
-        match self.below(3) {
-            0 => self.next() % 16,
-            1 => borders[self.below(borders.len())],
-            _ => self.next(),
-        }
+/// Small numbers, borders, and any.
+fn number(draw: &mut Draw) -> u64 {
+    let borders =
+        [0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000, u32::MAX.into(), 1 << 32, 1 << 40, u64::MAX / 2, u64::MAX];
+    match draw.below(3) {
+        0 => draw.number() % 16,
+        1 => borders[draw.below(borders.len())],
+        _ => draw.number(),
     }
 }
 
@@ -61,9 +31,9 @@ fn mutate(draw: &mut Draw, inputs: &[Vec<u8>]) -> Vec<u8> {
         let longest = 1 << draw.below(9);
         let span = draw.below(longest).min(bytes.len() - at);
         match draw.below(9) {
-            _ if bytes.is_empty() => bytes.push(draw.next() as u8),
+            _ if bytes.is_empty() => bytes.push(draw.number() as u8),
             0 => bytes[at] ^= 1 << draw.below(8),
-            1 => bytes[at] = draw.number() as u8,
+            1 => bytes[at] = number(draw) as u8,
             2 => drop(bytes.drain(at..at + span)),
             3 => {
                 let part = bytes[at..at + span].to_vec();
@@ -73,7 +43,7 @@ fn mutate(draw: &mut Draw, inputs: &[Vec<u8>]) -> Vec<u8> {
             4 => bytes.truncate(at),
             5 => {
                 let width = (1 << draw.below(4)).min(bytes.len() - at);
-                let number = draw.number();
+                let number = number(draw);
                 let word = if draw.below(2) == 0 {
                     number.to_le_bytes()
                 } else {
@@ -87,16 +57,12 @@ fn mutate(draw: &mut Draw, inputs: &[Vec<u8>]) -> Vec<u8> {
                 let count = span.min(other.len() - from);
                 bytes.splice(at..at + span, other[from..from + count].to_vec());
             }
-            7 => bytes[at..at + span].fill(draw.number() as u8),
+            7 => bytes[at..at + span].fill(number(draw) as u8),
             // Digits of numbers in JSON and of lengths in RLP.
             _ => bytes[at] = bytes[at].wrapping_add([1, 255, 8, 0x20][draw.below(4)]),
         }
     }
     bytes
-}
-
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }
 
 /// Where an input is kept that fails.
@@ -124,15 +90,14 @@ fn fuzz(name: &str) {
         }
         return;
     }
-    let all = from_environment("MANAFLOW_FUZZ").unwrap_or(2_000);
+    let all = amount(2_000, 20_000);
     let count = if name.ends_with("block_file") { all / 10 } else { all };
-    let seed = from_environment("MANAFLOW_SEED").unwrap_or(20_261_123);
-    let mut draw = Draw(seed ^ name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
+    let mut draw = Draw(seed(20_261_123) ^ name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
     for bytes in &inputs {
         try_input(name, target, bytes);
     }
     for length in [0, 1, 2, 8, 100, 2_000] {
-        let noise: Vec<u8> = (0..length).map(|_| draw.next() as u8).collect();
+        let noise: Vec<u8> = (0..length).map(|_| draw.number() as u8).collect();
         try_input(name, target, &noise);
     }
     for _ in 0..count {

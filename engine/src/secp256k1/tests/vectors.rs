@@ -62,7 +62,7 @@ fn signatures_of_the_data_recover_to_their_sender() {
     use crate::solo::signature::collect;
     use manaflow_loader::source::{Source, recognise};
     let Some(data) = manaflow_datasets::data_for("signatures_of_the_data_recover_to_their_sender") else { return };
-    let is_whole = std::env::var_os("MANAFLOW_WHOLE").is_some();
+    let is_whole = manaflow_datasets::is_whole();
     let mut sources = vec![vec![data.join("mainnet/blocks")]];
     let mut folders = vec![data.join("chains/execapis")];
     if is_whole {
