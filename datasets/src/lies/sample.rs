@@ -9,12 +9,12 @@ use manaflow_engine::import::import;
 use manaflow_engine::report::Report;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, WindowRequirement, validate};
 use manaflow_loader::file::{BlockFile, Writer};
-use manaflow_loader::model::{BlockRecord, EarlierHeader, Location, Ommers, SegmentStart, Value};
+use manaflow_loader::model::{BlockRecord, EarlierHeader, Location, Ommers, SegmentStart, TransactionRecord, Value};
 use manaflow_loader::rules::ChainRules;
-use manaflow_loader::source::{self, recognise};
+use manaflow_loader::source::{self, Recognised, recognise};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::path::Path;
 
 /// Every procedure of double use, and blocks from both ends and from the middle.
 pub const ORDERS: [Order; 3] = [Order::Forward, Order::Reverse, Order::Shuffled(5)];
@@ -81,6 +81,24 @@ pub fn judge_file(path: &Path, orders: &[Order]) -> Answer {
 /// # Panics
 /// As [`judge_file`].
 pub fn judge_file_by(path: &Path, orders: &[Order], backends: Backends, checks: Checks) -> Answer {
+    judge(path, None, orders, backends, checks)
+}
+
+/// The same of some blocks; `None` for all.
+///
+/// # Panics
+/// As [`judge_file`].
+pub fn judge_blocks(path: &Path, blocks: Option<&RangeInclusive<u64>>, orders: &[Order]) -> Answer {
+    judge(path, blocks, orders, Backends::default(), Checks::ALL)
+}
+
+fn judge(
+    path: &Path,
+    blocks: Option<&RangeInclusive<u64>>,
+    orders: &[Order],
+    backends: Backends,
+    checks: Checks,
+) -> Answer {
     let file = match BlockFile::open(path) {
         Ok(file) => file,
         Err(error) => {
@@ -92,7 +110,7 @@ pub fn judge_file_by(path: &Path, orders: &[Order], backends: Backends, checks: 
         let options = Options {
             order,
             checks,
-            blocks: None,
+            blocks: blocks.cloned(),
             state_root: None,
             limit: 1 << 20,
             fail_fast: false,
@@ -127,15 +145,46 @@ pub fn judge_file_by(path: &Path, orders: &[Order], backends: Backends, checks: 
     first
 }
 
+impl Answer {
+    /// The verdict.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn judged(self) -> Judged {
+        match self {
+            Self::Judged(judged) => *judged,
+            Self::Refused(why) => panic!("no verdict: {why}"),
+        }
+    }
+
+    /// Why there is no verdict.
+    ///
+    /// # Panics
+    /// If there is one.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        match self {
+            Self::Refused(why) => why,
+            Self::Judged(judged) => panic!("a verdict: {judged:?}"),
+        }
+    }
+}
+
 impl Sample {
     /// Imports sources and takes the file apart.
-    pub fn import(paths: &[PathBuf], genesis: Option<&Path>) -> Self {
+    pub fn import<P: AsRef<Path>>(paths: &[P], genesis: Option<&Path>) -> Self {
+        let paths: Vec<_> = paths.iter().map(|path| path.as_ref().to_path_buf()).collect();
         let options = source::Options { genesis: genesis.map(Path::to_path_buf), rules: None };
-        let recognised = recognise(paths, &options).expect("sources");
+        Self::of(&recognise(&paths, &options).expect("sources"))
+    }
+
+    /// Imports sources that are recognised and takes the file apart.
+    pub fn of(recognised: &Recognised) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("imported.mana");
         let mut writer = Writer::create(&path, &recognised.rules, "test").expect("created");
-        import(&recognised, &mut writer, &mut |_| {}).expect("imported");
+        import(recognised, &mut writer, &mut |_| {}).expect("imported");
         writer.finish().expect("finished");
         Self::open(&path)
     }
@@ -176,6 +225,11 @@ impl Sample {
 
     /// Judges the sample in every order.
     pub fn judge(&self) -> Answer {
+        self.judge_range(None)
+    }
+
+    /// Judges some blocks of the sample in every order; `None` for all.
+    pub fn judge_range(&self, blocks: Option<RangeInclusive<u64>>) -> Answer {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("lie.mana");
         if let Err(error) = self.write(&path) {
@@ -183,7 +237,38 @@ impl Sample {
             assert!(std::fs::read_dir(folder.path()).expect("a folder").next().is_none(), "nothing half-written");
             return Answer::Refused(error.to_string());
         }
-        judge_file(&path, &ORDERS)
+        judge_blocks(&path, blocks.as_ref(), &ORDERS)
+    }
+
+    /// A copy with one change.
+    pub fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut copy = self.clone();
+        change(&mut copy);
+        copy
+    }
+
+    /// Segment and place in it of the block with a number, by position.
+    ///
+    /// # Panics
+    /// If the sample has none.
+    pub fn place(&self, number: u64) -> (usize, usize) {
+        let mut segments = self.segments.iter().enumerate();
+        let found = segments.find_map(|(i, segment)| {
+            let place = usize::try_from(number.checked_sub(segment.start.first)?).ok()?;
+            (place < segment.blocks.len()).then_some((i, place))
+        });
+        found.expect("a block of the sample")
+    }
+
+    /// The block with a number, by position.
+    pub fn block(&mut self, number: u64) -> &mut BlockRecord {
+        let (segment, place) = self.place(number);
+        &mut self.segments[segment].blocks[place]
+    }
+
+    /// The transaction at a block and an index.
+    pub fn transaction(&mut self, block: u64, index: usize) -> &mut TransactionRecord {
+        &mut self.block(block).transactions[index]
     }
 
     /// One of the segments, as a file of its own.
@@ -194,10 +279,20 @@ impl Sample {
     }
 
     /// Some blocks of the one segment, as a segment of its own with the headers before it.
-    pub fn cut(&self, blocks: RangeInclusive<u64>) -> Self {
+    pub fn cut(&self, blocks: impl RangeBounds<u64>) -> Self {
         let [whole] = self.segments.as_slice() else { panic!("a sample of one segment") };
-        let from = (blocks.start() - whole.start.first) as usize;
-        let to = ((blocks.end() - whole.start.first) as usize).min(whole.blocks.len() - 1);
+        let first = match blocks.start_bound() {
+            Bound::Included(&first) => first,
+            Bound::Excluded(&before) => before + 1,
+            Bound::Unbounded => whole.start.first,
+        };
+        let from = (first - whole.start.first) as usize;
+        let end = whole.blocks.len();
+        let end = match blocks.end_bound() {
+            Bound::Included(&last) => end.min((last - whole.start.first) as usize + 1),
+            Bound::Excluded(&after) => end.min((after - whole.start.first) as usize),
+            Bound::Unbounded => end,
+        };
         let mut total = whole.start.total_difficulty;
         for block in &whole.blocks[..from] {
             let header = decode_header(&block.body.header).expect("a valid header");
@@ -212,14 +307,11 @@ impl Sample {
         });
         let start = match from {
             0 => whole.start.clone(),
-            _ => SegmentStart {
-                first: *blocks.start(),
-                origin: whole.start.origin,
-                total_difficulty: total,
-                earlier: earlier.collect(),
-            },
+            _ => {
+                SegmentStart { first, origin: whole.start.origin, total_difficulty: total, earlier: earlier.collect() }
+            }
         };
-        let segments = vec![SegmentRecord { start, blocks: whole.blocks[from..=to].to_vec() }];
+        let segments = vec![SegmentRecord { start, blocks: whole.blocks[from..end].to_vec() }];
         let mut cut = Self { rules: self.rules.clone(), segments, codes: self.codes.clone(), keys: self.keys.clone() };
         cut.drop_unused();
         cut

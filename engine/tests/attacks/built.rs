@@ -5,19 +5,15 @@
 
 use crate::kit::{Sample, SegmentRecord};
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_WITHDRAWALS};
-use alloy_consensus::crypto::secp256k1::sign_message;
 use alloy_consensus::proofs::{calculate_receipt_root, calculate_withdrawals_root, ordered_trie_root_encoded};
 use alloy_consensus::{
-    EMPTY_ROOT_HASH, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, SignableTransaction, TxLegacy,
-    TxType,
+    EMPTY_ROOT_HASH, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxLegacy, TxType,
 };
 use alloy_eips::eip1559::BaseFeeParams;
-use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256, logs_bloom};
 use manaflow_engine::solo::record::{Allocation, BlockInput, Importer, SignedTransaction};
 use manaflow_engine::solo::state::{Before, MemoryState};
-use manaflow_engine::solo::transaction::Envelope;
 use manaflow_engine::state_root::StateTrie;
 use manaflow_loader::model::{BlockBody, BlockRecord, Mode, Ommers, SegmentStart, Status};
 use manaflow_loader::rules::ChainRules;
@@ -62,9 +58,7 @@ pub fn mortal() -> Address {
 
 /// The sender of all transactions.
 pub fn sender() -> Address {
-    let hash = keccak256(b"who is it");
-    let signature = sign_message(SECRET, hash).expect("a key");
-    signature.recover_address_from_prehash(&hash).expect("recovers")
+    manaflow_datasets::sign::address(SECRET)
 }
 
 fn init_code() -> Vec<u8> {
@@ -76,8 +70,7 @@ fn init_code() -> Vec<u8> {
 pub fn transaction(nonce: u64, to: Address, gas_limit: u64, value: u64, input: Vec<u8>) -> Bytes {
     let (to, value, input) = (TxKind::Call(to), U256::from(value), input.into());
     let tx = TxLegacy { chain_id: Some(CHAIN_ID), nonce, gas_price: GAS_PRICE, gas_limit, to, value, input };
-    let signature = sign_message(SECRET, tx.signature_hash()).expect("a key");
-    Envelope::from(tx.into_signed(signature)).encoded_2718().into()
+    manaflow_datasets::sign::transaction(SECRET, tx)
 }
 
 fn words(slot: u64, word: u64) -> Vec<u8> {
@@ -255,5 +248,5 @@ pub fn chain() -> Sample {
     }
     let (blocks, codes) = record(&rules, &inputs);
     let start = SegmentStart { first: 0, origin: 0, total_difficulty: Some(U256::ZERO), earlier: vec![] };
-    Sample { rules, segments: vec![SegmentRecord { start, blocks }], codes }
+    Sample { rules, segments: vec![SegmentRecord { start, blocks }], codes, keys: vec![] }
 }

@@ -115,7 +115,7 @@ fn storage_of_an_earlier_generation_is_out_of_reach() {
 #[test]
 fn only_system_transactions_assume_and_only_the_default() {
     let fresh = Cell::account(FRESH);
-    let piece = chain().cut(3);
+    let piece = chain().cut(3..);
     assert_eq!(piece.judge().says_exactly(&[]).report.requirements.assumed, 0);
     let by_a_transaction = piece.with(|s| find(s, 5, 2, fresh).intx = Version::Assumed);
     by_a_transaction.judge().says_exactly(&[(5, 2, Reason::AssumedVersion)]);
@@ -138,7 +138,7 @@ fn base_and_assumed_are_malformed_from_genesis_and_base_beyond_the_segment() {
         let why = lie.judge().refused();
         assert!(why.contains("block 5, index 2, move") && why.contains("from genesis"), "{why}");
     }
-    let lie = chain().cut(3).with(|s| find(s, 5, 2, Cell::account(FRESH)).intx = Version::Base(4));
+    let lie = chain().cut(3..).with(|s| find(s, 5, 2, Cell::account(FRESH)).intx = Version::Base(4));
     let why = lie.judge().refused();
     assert!(why.contains("base(4) in a segment that begins at 3"), "{why}");
 }
@@ -208,7 +208,7 @@ fn outcomes_belong_to_transactions_that_can_be_included() {
 /// The one set-code transaction of execapis.
 fn set_code(data: &Path) -> (Sample, u64, usize) {
     let chain = data.join("chains/execapis");
-    let sample = Sample::import(&[&chain.join("chain.rlp")], Some(&chain.join("genesis.json"))).cut(3);
+    let sample = Sample::import(&[&chain.join("chain.rlp")], Some(&chain.join("genesis.json"))).cut(3..);
     let found = sample.segments[0].blocks.iter().enumerate().find_map(|(i, block)| {
         let index = block.transactions.iter().position(|t| !t.authorities.is_empty())?;
         Some((3 + i as u64, index))

@@ -154,7 +154,7 @@ fn every_cut_of_a_chain_in_two_and_three() {
 fn a_lie_somewhere_and_a_cut_somewhere() {
     let (mut random, folder) = (Random::new(2), tempfile::tempdir().expect("a folder"));
     let mut invalid = 0;
-    for sample in [chain(), chain().cut(2)] {
+    for sample in [chain(), chain().cut(2..)] {
         let first = sample.segments[0].start.first;
         let lies = lies_about(&sample);
         let skip = random.below(37);
@@ -191,7 +191,7 @@ fn a_real_chain_in_up_to_forty_pieces() {
     }
     let from_genesis = ranges(&starts(0, last, 3, &mut random), last);
     assert!(!is_whole(&[&file], from_genesis, &mut random).report.conditional);
-    let lies = lies_about(&sample.cut(3));
+    let lies = lies_about(&sample.cut(3..));
     for _ in 0..6 {
         let lie = &lies[random.below(lies.len())];
         let Some(file) = opened(&sample.with(|s| (lie.change)(s)), folder.path()) else { continue };
@@ -229,7 +229,7 @@ fn imported_from(whole: &Sample, origin: u64) -> Sample {
     }
     let deaths_of = |addr: &Address| deaths.get(addr).copied().unwrap_or(0);
     let opening = Location::new(origin, 0).expect("small");
-    let mut sample = whole.cut(origin);
+    let mut sample = whole.cut(origin..);
     sample.segments[0].start.origin = origin;
     for t in sample.segments[0].blocks.iter_mut().flat_map(|block| &mut block.transactions) {
         let is_made = |value: &Value| matches!(value, Value::Account(account) if account.present);
@@ -350,7 +350,7 @@ fn a_real_chain_imported_apart() {
         let said = |r: &Report| (r.verdict, r.conditional, r.final_state.clone(), r.blocks.clone(), r.invalid.clone());
         assert_eq!(said(&together), said(&whole), "{apart:?}");
     }
-    let (lies, mut invalid) = (lies_about(&sample.cut(1)), 0);
+    let (lies, mut invalid) = (lies_about(&sample.cut(1..)), 0);
     for _ in 0..8 {
         let lie = &lies[random.below(lies.len())];
         let apart = starts(0, last, 4, &mut random);
@@ -495,7 +495,7 @@ fn a_seam_tells_the_total_difficulty() {
     let told: Vec<_> = whole.invalid.iter().filter(|f| f.reason == Reason::ProofOfStakeTooEarly).collect();
     assert_eq!(told.len(), 7, "difficulty 0 before the terminal total: all blocks but genesis");
     // A piece that does not state it waits, and is told at the seam, however the pieces meet.
-    let silent = sample.cut(2).with(|s| s.segments[0].start.total_difficulty = None);
+    let silent = sample.cut(2..).with(|s| s.segments[0].start.total_difficulty = None);
     let later_folder = tempfile::tempdir().expect("a folder");
     let later = opened(&silent, later_folder.path()).expect("opens");
     let alone = validate(&[&later], &options(Order::Forward, None), &Progress::default()).expect("a verdict").report;
@@ -506,7 +506,7 @@ fn a_seam_tells_the_total_difficulty() {
         assert_eq!((together.unchecked, &together.invalid), (whole.unchecked, &whole.invalid), "{starts:?}");
     }
     // A false statement is told too.
-    let false_total = sample.cut(2).with(|s| s.segments[0].start.total_difficulty = Some(U256::from(5)));
+    let false_total = sample.cut(2..).with(|s| s.segments[0].start.total_difficulty = Some(U256::from(5)));
     let later = opened(&false_total, later_folder.path()).expect("opens");
     for starts in [vec![0, 2], vec![0, 1, 2, 5, 7]] {
         let together = is_whole(&[&first, &later], ranges(&starts, 7), &mut random).report;
@@ -528,7 +528,7 @@ fn a_seam_replaces_the_headers_that_a_piece_brought() {
         changed.timestamp += 1;
         *header = alloy_rlp::encode(&changed).into();
     };
-    let later = opened(&sample.cut(3).with(lie), folders[1].path()).expect("opens");
+    let later = opened(&sample.cut(3..).with(lie), folders[1].path()).expect("opens");
     let alone = validate(&[&later], &options(Order::Forward, None), &Progress::default()).expect("a verdict").report;
     assert_eq!((alone.verdict, alone.invalid[0].reason), (Verdict::Invalid, Reason::WrongParentHash));
     let together = is_whole(&[&first, &later], ranges(&[0, 3], 7), &mut random).report;
@@ -544,7 +544,7 @@ fn a_seam_replaces_the_headers_that_a_piece_brought() {
 #[test]
 fn blocks_that_are_there_twice_stay_apart_and_make_no_summary() {
     let folders = [0; 2].map(|_| tempfile::tempdir().expect("a folder"));
-    let (a, b) = (opened(&chain(), folders[0].path()), opened(&chain().cut(5), folders[1].path()));
+    let (a, b) = (opened(&chain(), folders[0].path()), opened(&chain().cut(5..), folders[1].path()));
     let (a, b) = (a.expect("opens"), b.expect("opens"));
     let apart = validate(&[&a, &b], &options(Order::Forward, None), &Progress::default()).expect("a verdict").report;
     assert_eq!((apart.blocks.segments, apart.blocks.count), (2, 11));
