@@ -101,32 +101,118 @@ pub struct ByteLie {
     foretold: Foretold,
 }
 
-/// Tables that ascend strictly, and the names that errors give them.
-const ASCENDING: [(Section, &str, &str); 8] = [
-    (Section::Addresses, "table entry doubled: addresses", "addresses"),
-    (Section::Slots, "table entry doubled: slots", "slots"),
-    (Section::Spaces, "table entry doubled: spaces", "spaces"),
-    (Section::AccountCells, "table entry doubled: account-cells", "account-cells"),
-    (Section::StorageCells, "table entry doubled: storage-cells", "storage-cells"),
-    (Section::HashCells, "table entry doubled: hash-cells", "hash-cells"),
-    (Section::Foreign, "table entry doubled: foreign", "foreign"),
-    (Section::CodeHashes, "table entry doubled: code-hashes", "code-hashes"),
+/// Which row of a section.
+#[derive(Clone, Copy)]
+enum Row {
+    First,
+    Drawn,
+}
+use Row::{Drawn, First};
+
+/// One byte of one row: name, what the error says, section, row, byte in it, what becomes of it.
+type OneByte = (&'static str, &'static str, Section, Row, usize, fn(u8) -> u8);
+
+/// Bytes that no writer writes.
+const BYTES: [OneByte; 15] = [
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 1),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 2),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 3),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 4),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 5),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 6),
+    (FLAGS, "move-flags", Section::MoveFlags, Drawn, 0, |byte| byte | 1 << 7),
+    ("unknown status", "row-status", Section::RowStatus, Drawn, 0, |_| 9),
+    ("gas without outcome", "gas used without outcome", Section::RowGas, First, 0, |_| 1),
+    ("a value of 50 bytes", "value-", Section::ValueLengths, Drawn, 0, |_| 50),
+    ("an anchor that is not the sum", "value-anchors", Section::ValueAnchors, Drawn, 0, |byte| byte ^ 1),
+    ("virgin not first", "does not begin with virgin and assumed", Section::Foreign, First, 8, |_| 1),
+    ("reserved bytes of a block's row", "blocks", Section::Blocks, First, 63, |_| 1),
+    ("an unknown kind of block", "blocks", Section::Blocks, First, 52, |byte| byte | 4),
+    ("reserved bytes of a segment's row", "segments", Section::Segments, First, 79, |_| 1),
+];
+const FLAGS: &str = "reserved bit of a move's flags";
+
+/// Numbers of four bytes that point into a table: with 2^32 - 2 in them they point beyond it. Name, what the error says,
+/// section.
+const NUMBERS: [(&str, &str, Section); 6] = [
+    ("number beyond its table: move-cells", "move-cells", Section::MoveCells),
+    ("number beyond its table: move-intx", "move-intx", Section::MoveIntx),
+    ("number beyond its table: move-prev", "move-prev", Section::MovePrev),
+    ("number beyond its table: move-next", "move-next", Section::MoveNext),
+    ("number beyond its table: row-senders", "row-senders", Section::RowSenders),
+    ("number beyond its table: authorities", "authorities", Section::Authorities),
 ];
 
-/// Numbers of four bytes that point into a table: with 2^32 - 2 in them they point beyond it.
-const NUMBERS: [(Section, &str, &str); 6] = [
-    (Section::MoveCells, "number beyond its table: move-cells", "move-cells"),
-    (Section::MoveIntx, "number beyond its table: move-intx", "move-intx"),
-    (Section::MovePrev, "number beyond its table: move-prev", "move-prev"),
-    (Section::MoveNext, "number beyond its table: move-next", "move-next"),
-    (Section::RowSenders, "number beyond its table: row-senders", "row-senders"),
-    (Section::Authorities, "number beyond its table: authorities", "authorities"),
+/// Tables that ascend strictly, in which a row becomes that before it. Name, what the error says, section.
+const ASCENDING: [(&str, &str, Section); 8] = [
+    ("table entry doubled: addresses", "addresses", Section::Addresses),
+    ("table entry doubled: slots", "slots", Section::Slots),
+    ("table entry doubled: spaces", "spaces", Section::Spaces),
+    ("table entry doubled: account-cells", "account-cells", Section::AccountCells),
+    ("table entry doubled: storage-cells", "storage-cells", Section::StorageCells),
+    ("table entry doubled: hash-cells", "hash-cells", Section::HashCells),
+    ("table entry doubled: foreign", "foreign", Section::Foreign),
+    ("table entry doubled: code-hashes", "code-hashes", Section::CodeHashes),
 ];
 
-/// Reserved sections and their names.
-const RESERVED: [(Section, &str); 2] = [
-    (Section::MoveLast, "reserved section in use: move-last"),
-    (Section::EcrecoverClaims, "reserved section in use: ecrecover-claims"),
+/// Rows that are nobody's, at a section's end, that begin with a byte and go on in zeros. Name, what the error says, section,
+/// the byte.
+const ROWS: [(&str, &str, Section, u8); 5] = [
+    ("reserved section in use: move-last", "reserved, but not empty", Section::MoveLast, 0),
+    ("reserved section in use: ecrecover-claims", "reserved, but not empty", Section::EcrecoverClaims, 0),
+    ("an unknown kind of version", "foreign", Section::Foreign, 7),
+    ("code bytes that are nobody's", "code-ends", Section::CodeBytes, 0),
+    ("value bytes that are nobody's", "value-lengths", Section::ValueBytes, 0),
+];
+
+/// Lies on more than a row of one section: name, what the error says, the change, which gets a number that was drawn.
+type Special = (&'static str, &'static str, fn(&mut Parts, usize) -> bool);
+const SPECIAL: [Special; 8] = [
+    ("a read with a number for its after", "a read has a next", |parts, drawn| {
+        let rows = parts.rows(Section::MoveFlags);
+        let read = (0..rows).map(|i| (drawn + i) % rows).find(|&i| parts.sections[Section::MoveFlags as usize][i] == 0);
+        let Some(row) = read.filter(|_| parts.rows(Section::ValueLengths) > 1) else { return false };
+        parts.row(Section::MoveNext, row)[0] = 1;
+        true
+    }),
+    ("a mask column of zeros for some moves only", "move-mask", |parts, _| {
+        parts.section(Section::MoveMask).resize(4, 0);
+        parts.rows(Section::MoveCells) > 1
+    }),
+    ("rules not in canonical form", "rules", |parts, _| {
+        parts.section(Section::Rules).insert(1, b' ');
+        true
+    }),
+    ("rules with an unknown field", "rules", |parts, _| {
+        let end = parts.section(Section::Rules).len() - 1;
+        parts.section(Section::Rules).splice(end..end, *b",\"more\":1");
+        true
+    }),
+    ("a move that is nobody's", "blocks", |parts, _| {
+        for section in [Section::MoveCells, Section::MoveIntx, Section::MovePrev, Section::MoveNext] {
+            parts.section(section).extend([0; 4]);
+        }
+        parts.section(Section::MoveFlags).push(0);
+        true
+    }),
+    ("a value that no move names", "a value that no move names", |parts, _| {
+        let end = parts.section(Section::ValueBytes).len() as u64;
+        if parts.rows(Section::ValueLengths).is_multiple_of(ANCHOR_ROWS) {
+            parts.section(Section::ValueAnchors).extend(end.to_le_bytes());
+        }
+        parts.section(Section::ValueLengths).push(0);
+        true
+    }),
+    ("more keys of signers than signatures", "signer-keys", |parts, _| {
+        let signatures = parts.rows(Section::RowSenders) + parts.rows(Section::Authorities);
+        parts.section(Section::SignerKeys).resize(64 * (signatures + 1), 0);
+        true
+    }),
+    ("R.y of one signature more", "signature-r", |parts, _| {
+        parts.section(Section::SignatureR).extend([1; 32]);
+        // One is as many as there are, or one too many.
+        parts.rows(Section::RowSenders) != 2 * (parts.rows(Section::Blocks) - 1) + 1
+    }),
 ];
 
 /// Hints of signatures, trusted by nobody.
@@ -146,261 +232,79 @@ const HINT_LIES: [(&str, HintLie); 4] = [
 /// Lies on the bytes of any file, at places drawn.
 pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
     let mut lies = Vec::new();
-    let mut add = |kind, foretold, change: Change| lies.push(ByteLie { kind, change, foretold });
-    for (section, kind, name) in ASCENDING {
-        let at = draw.number() as usize;
-        add(
-            kind,
-            Foretold::Malformed(name),
-            Box::new(move |parts| {
-                let rows = parts.rows(section);
-                // Virgin and assumed begin the table of versions and are refused by name.
-                let Some(free) = rows.checked_sub(1).filter(|&free| free > 0) else { return false };
-                let before = parts.row(section, at % free).to_vec();
-                parts.row(section, at % free + 1).copy_from_slice(&before);
-                true
-            }),
-        );
+    let mut add = |kind, says, change: Change| {
+        lies.push(ByteLie { kind, change, foretold: Foretold::Malformed(says) });
+    };
+    for (kind, says, section) in ASCENDING {
+        let drawn = draw.number() as usize;
+        let change = move |parts: &mut Parts| {
+            // Virgin and assumed begin the table of versions and are refused by name.
+            let Some(free) = parts.rows(section).checked_sub(1).filter(|&free| free > 0) else { return false };
+            let before = parts.row(section, drawn % free).to_vec();
+            parts.row(section, drawn % free + 1).copy_from_slice(&before);
+            true
+        };
+        add(kind, says, Box::new(change));
     }
-    for (section, kind, name) in NUMBERS {
-        let at = draw.number() as usize;
-        add(
-            kind,
-            Foretold::Malformed(name),
-            Box::new(move |parts| {
-                let rows = parts.rows(section);
-                if rows == 0 {
-                    return false;
-                }
-                parts.row(section, at % rows).copy_from_slice(&(u32::MAX - 1).to_le_bytes());
-                true
-            }),
-        );
-    }
-    for (section, kind) in RESERVED {
-        add(
-            kind,
-            Foretold::Malformed("reserved, but not empty"),
-            Box::new(move |parts| {
-                parts.section(section).resize(stride(section), 0);
-                true
-            }),
-        );
-    }
-    for bit in 1..8 {
-        let at = draw.number() as usize;
-        add(
-            "reserved bit of a move's flags",
-            Foretold::Malformed("move-flags"),
-            Box::new(move |parts| {
-                let rows = parts.rows(Section::MoveFlags);
-                parts.row(Section::MoveFlags, at % rows)[0] |= 1 << bit;
-                true
-            }),
-        );
-    }
-    one_by_one(draw, &mut add);
-    lies
-}
-
-fn one_by_one(draw: &mut Draw, add: &mut impl FnMut(&'static str, Foretold, Change)) {
-    let at = draw.number() as usize;
-    add(
-        "a read with a number for its after",
-        Foretold::Malformed("a read has a next"),
-        Box::new(move |parts| {
-            let rows = parts.rows(Section::MoveFlags);
-            let read =
-                (0..rows).map(|i| (at + i) % rows).find(|&i| parts.sections[Section::MoveFlags as usize][i] == 0);
-            let Some(row) = read.filter(|_| parts.rows(Section::ValueLengths) > 1) else { return false };
-            parts.row(Section::MoveNext, row)[0] = 1;
-            true
-        }),
-    );
-    add(
-        "a mask column of zeros for some moves only",
-        Foretold::Malformed("move-mask"),
-        Box::new(|parts| {
-            parts.section(Section::MoveMask).resize(4, 0);
-            parts.rows(Section::MoveCells) > 1
-        }),
-    );
-    add(
-        "unknown status",
-        Foretold::Malformed("row-status"),
-        Box::new(move |parts| {
-            let rows = parts.rows(Section::RowStatus);
-            parts.row(Section::RowStatus, at % rows)[0] = 9;
-            true
-        }),
-    );
-    add(
-        "gas without outcome",
-        Foretold::Malformed("gas used without outcome"),
-        Box::new(|parts| {
-            parts.row(Section::RowGas, 0)[0] = 1;
-            true
-        }),
-    );
-    add(
-        "a value of 50 bytes",
-        Foretold::Malformed("value-"),
-        Box::new(move |parts| {
-            let rows = parts.rows(Section::ValueLengths);
-            parts.row(Section::ValueLengths, at % rows)[0] = 50;
-            true
-        }),
-    );
-    add(
-        "an anchor that is not the sum",
-        Foretold::Malformed("value-anchors"),
-        Box::new(move |parts| {
-            let rows = parts.rows(Section::ValueAnchors);
-            parts.row(Section::ValueAnchors, at % rows)[0] ^= 1;
-            true
-        }),
-    );
-    add(
-        "virgin not first",
-        Foretold::Malformed("does not begin with virgin and assumed"),
-        Box::new(|parts| {
-            parts.row(Section::Foreign, 0)[8] = 1;
-            true
-        }),
-    );
-    add(
-        "an unknown kind of version",
-        Foretold::Malformed("foreign"),
-        Box::new(|parts| {
-            let row = [7u64.to_le_bytes(), 0u64.to_le_bytes()].concat();
-            parts.section(Section::Foreign).extend(row);
-            true
-        }),
-    );
-    add(
-        "rules not in canonical form",
-        Foretold::Malformed("rules"),
-        Box::new(|parts| {
-            parts.section(Section::Rules).insert(1, b' ');
-            true
-        }),
-    );
-    add(
-        "rules with an unknown field",
-        Foretold::Malformed("rules"),
-        Box::new(|parts| {
-            let end = parts.section(Section::Rules).len() - 1;
-            parts.section(Section::Rules).splice(end..end, *b",\"more\":1");
-            true
-        }),
-    );
-    add(
-        "reserved bytes of a block's row",
-        Foretold::Malformed("blocks"),
-        Box::new(|parts| {
-            parts.row(Section::Blocks, 0)[63] = 1;
-            true
-        }),
-    );
-    add(
-        "an unknown kind of block",
-        Foretold::Malformed("blocks"),
-        Box::new(|parts| {
-            parts.row(Section::Blocks, 0)[52] |= 4;
-            true
-        }),
-    );
-    add(
-        "reserved bytes of a segment's row",
-        Foretold::Malformed("segments"),
-        Box::new(|parts| {
-            parts.row(Section::Segments, 0)[79] = 1;
-            true
-        }),
-    );
-    add(
-        "code bytes that are nobody's",
-        Foretold::Malformed("code-ends"),
-        Box::new(|parts| {
-            parts.section(Section::CodeBytes).push(0);
-            true
-        }),
-    );
-    add(
-        "value bytes that are nobody's",
-        Foretold::Malformed("value-lengths"),
-        Box::new(|parts| {
-            parts.section(Section::ValueBytes).push(0);
-            true
-        }),
-    );
-    add(
-        "a move that is nobody's",
-        Foretold::Malformed("blocks"),
-        Box::new(|parts| {
-            for section in [Section::MoveCells, Section::MoveIntx, Section::MovePrev, Section::MoveNext] {
-                parts.section(section).extend([0; 4]);
+    for (kind, says, section) in NUMBERS {
+        let drawn = draw.number() as usize;
+        let change = move |parts: &mut Parts| {
+            let rows = parts.rows(section);
+            if rows > 0 {
+                parts.row(section, drawn % rows).copy_from_slice(&(u32::MAX - 1).to_le_bytes());
             }
-            parts.section(Section::MoveFlags).push(0);
+            rows > 0
+        };
+        add(kind, says, Box::new(change));
+    }
+    for (kind, says, section, row, byte, becomes) in BYTES {
+        let drawn = draw.number() as usize;
+        let change = move |parts: &mut Parts| {
+            let row = match row {
+                First => 0,
+                Drawn => drawn % parts.rows(section),
+            };
+            let byte = &mut parts.row(section, row)[byte];
+            *byte = becomes(*byte);
             true
-        }),
-    );
-    add(
-        "a value that no move names",
-        Foretold::Malformed("a value that no move names"),
-        Box::new(|parts| {
-            let end = parts.section(Section::ValueBytes).len() as u64;
-            if parts.rows(Section::ValueLengths).is_multiple_of(ANCHOR_ROWS) {
-                parts.section(Section::ValueAnchors).extend(end.to_le_bytes());
-            }
-            parts.section(Section::ValueLengths).push(0);
+        };
+        add(kind, says, Box::new(change));
+    }
+    for (kind, says, section, first) in ROWS {
+        let change = move |parts: &mut Parts| {
+            let end = parts.section(section).len();
+            parts.section(section).resize(end + stride(section), 0);
+            parts.section(section)[end] = first;
             true
-        }),
-    );
-    add(
-        "more keys of signers than signatures",
-        Foretold::Malformed("signer-keys"),
-        Box::new(|parts| {
-            let signatures = parts.rows(Section::RowSenders) + parts.rows(Section::Authorities);
-            parts.section(Section::SignerKeys).resize(64 * (signatures + 1), 0);
-            true
-        }),
-    );
-    add(
-        "R.y of one signature more",
-        Foretold::Malformed("signature-r"),
-        Box::new(|parts| {
-            parts.section(Section::SignatureR).extend([1; 32]);
-            // One is as many as there are, or one too many.
-            parts.rows(Section::RowSenders) != 2 * (parts.rows(Section::Blocks) - 1) + 1
-        }),
-    );
+        };
+        add(kind, says, Box::new(change));
+    }
+    for (kind, says, change) in SPECIAL {
+        let drawn = draw.number() as usize;
+        add(kind, says, Box::new(move |parts| change(parts, drawn)));
+    }
     for (section, kind) in HINTS {
         for (way, lie) in HINT_LIES {
-            add(
-                kind,
-                Foretold::Nothing,
-                Box::new(move |parts| {
-                    let stride = stride(section);
-                    let bytes = parts.section(section);
-                    bytes.chunks_mut(stride).enumerate().for_each(|(row, hint)| lie(row + at, hint));
-                    if way == "none" {
-                        bytes.clear();
-                    }
-                    !parts.section(section).is_empty() || way == "none"
-                }),
-            );
+            let drawn = draw.number() as usize % 8;
+            let change = move |parts: &mut Parts| {
+                let stride = stride(section);
+                let bytes = parts.section(section);
+                bytes.chunks_mut(stride).enumerate().for_each(|(row, hint)| lie(row + drawn, hint));
+                if way == "none" {
+                    bytes.clear();
+                }
+                !bytes.is_empty() || way == "none"
+            };
+            lies.push(ByteLie { kind, change: Box::new(change), foretold: Foretold::Nothing });
         }
     }
     // Of nothing it claims, the text is only who wrote the file: a hint, too.
-    add(
-        "hint: versions text",
-        Foretold::Nothing,
-        Box::new(|parts| {
-            parts.versions = "anybody".into();
-            true
-        }),
-    );
+    let hint = |parts: &mut Parts| {
+        parts.versions = "anybody".into();
+        true
+    };
+    lies.push(ByteLie { kind: "hint: versions text", change: Box::new(hint), foretold: Foretold::Nothing });
+    lies
 }
 
 /// Tells lies about the bytes of a valid file.
