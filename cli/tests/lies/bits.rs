@@ -1,9 +1,8 @@
 //! Every bit of a small block file, flipped one at a time, as it is and sealed again; every length it can be cut to.
 
-use super::{Amount, amount, say, seed};
 use manaflow_datasets::lies::bytes::{Flipped, flip};
 use manaflow_datasets::lies::sample::{Answer, ORDERS, Sample, judge_file};
-use manaflow_datasets::sample;
+use manaflow_datasets::{amount, sample, say, seed};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,12 +20,8 @@ fn flip_all(sealed: bool) -> BTreeMap<String, usize> {
     let folder = tempfile::tempdir().expect("a folder");
     let (bytes, truth) = small_file(&folder.path().join("small.mana"));
     // As it is, a flip is found by a checksum; sealed, by the rules, which takes a judgement each.
-    let step = match (amount(), sealed) {
-        (Amount::Slice, false) => 16,
-        (Amount::Slice, true) => 64,
-        (Amount::OfKind(_), _) => 1,
-    };
-    let first = seed() as usize % step;
+    let step = amount(if sealed { 64 } else { 16 }, 1);
+    let first = seed(0) as usize % step;
     let bits: Vec<usize> = (first..8 * bytes.len()).step_by(step).collect();
     let ends: Vec<(usize, Flipped)> = bits
         .par_iter()
@@ -59,7 +54,7 @@ fn no_flipped_bit_under_right_checksums_is_the_same_claim() {
 fn every_truncation_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let (bytes, _) = small_file(&folder.path().join("small.mana"));
-    let step = if amount() == Amount::Slice { 7 } else { 1 };
+    let step = amount(7, 1);
     let lengths: Vec<usize> = (0..bytes.len()).step_by(step).collect();
     let valid: Vec<_> = lengths
         .par_iter()

@@ -1,14 +1,13 @@
 //! Lies about real blocks of every fork: each must end as the lie-maker (`datasets/src/lies`) foretells, in every order.
 //!
-//! A seeded slice by default; the whole, with the table by kind, takes about ten minutes on two cores:
+//! A seeded slice by default (`MANAFLOW_SEED` draws others); the whole, with tables by kind and by fork:
 //!
 //! ```sh
-//! MANAFLOW_LIES=all cargo test --release --workspace --test lies -- --nocapture
+//! MANAFLOW_WHOLE=1 cargo test --release --workspace --test lies -- --nocapture
 //! ```
-//!
-//! `MANAFLOW_LIES=N` tells at most N lies of each kind about each sample; `MANAFLOW_SEED` draws others.
 
 mod bits;
+mod cases;
 mod chains;
 mod hints;
 mod regressions;
@@ -17,69 +16,54 @@ mod summaries;
 use manaflow_datasets::lies::bytes;
 use manaflow_datasets::lies::sample::Sample;
 use manaflow_datasets::lies::tell::{Tally, tell_all};
-use manaflow_datasets::lies::{Draw, Measure, Scene, lies};
-use std::io::Write;
+use manaflow_datasets::lies::{Draw, Lie, Measure, Scene, lies};
+use manaflow_datasets::{amount, is_whole, say, seed};
 
-/// How much is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Amount {
-    /// What a test run can afford.
-    Slice,
-    /// At most so many lies of a kind about each sample, about all samples.
-    OfKind(usize),
+/// How many lies a slice tells, and a whole run.
+#[derive(Clone, Copy)]
+struct Share {
+    /// Of each kind about all samples, in a slice.
+    of_kind: usize,
+    /// About each sample, in a slice.
+    of_sample: usize,
+    /// Of each kind about each sample, in a whole run.
+    whole: usize,
 }
 
-fn amount() -> Amount {
-    match std::env::var("MANAFLOW_LIES").as_deref() {
-        Ok("all") => Amount::OfKind(3),
-        Ok(n) => Amount::OfKind(n.parse().expect("MANAFLOW_LIES is `all` or a number")),
-        Err(_) => Amount::Slice,
+impl Share {
+    const fn of_kind(of_kind: usize) -> Self {
+        Self { of_kind, of_sample: 40, whole: 3 }
     }
 }
 
-fn seed() -> u64 {
-    std::env::var("MANAFLOW_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0)
-}
-
-/// Says something where the test harness does not swallow it.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Tells lies about some samples; `slice`: of each kind in all, where only a slice is asked for.
-fn tell(name: &str, slice: usize, samples: impl IntoIterator<Item = Sample>) -> Tally {
+/// Tells lies about some samples.
+fn tell(name: &str, share: Share, samples: impl IntoIterator<Item = Sample>) -> Tally {
     let mut tally = Tally::default();
-    let mut draw = Draw(seed());
+    let mut draw = Draw(seed(0));
     for sample in samples {
-        let of_kind = match amount() {
-            Amount::Slice => 1,
-            Amount::OfKind(n) => n,
-        };
-        let measure = Measure { seed: draw.number(), rows: 24, moves: 6, of_kind };
+        let measure = Measure { seed: draw.number(), rows: 24, moves: 6, of_kind: amount(1, share.whole) };
         let mut all = lies(&Scene::new(&sample), &measure);
-        if amount() == Amount::Slice {
+        if !is_whole() {
             // Kinds that were told before give way.
-            let told = |lie: &manaflow_datasets::lies::Lie| {
-                tally.kinds.get(lie.kind).map_or(0, |ends| ends.values().sum::<usize>())
-            };
-            all.retain(|lie| told(lie) < slice);
-            all = draw.some(all, 40);
+            let told = |lie: &Lie| tally.kinds.get(lie.kind).map_or(0, |ends| ends.values().sum::<usize>());
+            all.retain(|lie| told(lie) < share.of_kind);
+            all = draw.some(all, share.of_sample);
         } else if sample.segments.iter().flat_map(|s| &s.blocks).any(|b| b.transactions.len() > 40) {
             // Each lie costs three judgements of the whole block.
-            all = draw.some(all, 12 * of_kind);
+            all = draw.some(all, 12 * share.whole);
         }
         tally.add(tell_all(&sample, &all));
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("honest.mana");
         sample.write(&path).expect("written");
-        if amount() != Amount::Slice || draw.number().is_multiple_of(4) {
+        if is_whole() || draw.number().is_multiple_of(4) {
             tally.add(bytes::tell_all(&std::fs::read(&path).expect("read"), &bytes::lies(&mut draw)));
         }
     }
-    match amount() {
-        Amount::Slice => say(&format!("{name}: {}", tally.table().lines().last().unwrap_or_default())),
-        Amount::OfKind(_) => say(&format!("{name}:\n{}", tally.table())),
-    }
+    let table = tally.table();
+    let last = table.lines().last().unwrap_or_default();
+    say(&format!("{name}: {}", if is_whole() { format!("\n{table}") } else { last.to_owned() }));
+    say(&format!("{name}, by fork: {}", tally.forks()));
     assert!(tally.wrong.is_empty(), "{} lies:\n{}", tally.wrong.len(), tally.wrong.join("\n"));
     tally
 }

@@ -345,7 +345,7 @@ pub fn tell_all(honest: &[u8], lies: &[ByteLie]) -> Tally {
         })
         .collect();
     let mut tally = Tally::default();
-    ends.into_iter().for_each(|(kind, end)| tally.count(kind, end));
+    ends.into_iter().for_each(|(kind, end)| tally.count(kind, None, end));
     tally
 }
 

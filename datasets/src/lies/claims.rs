@@ -33,7 +33,7 @@ fn rules(scene: &Scene<'_>, lies: &mut Vec<Lie>) {
         edit(&mut changed);
         if changed != *rules {
             let change = Box::new(move |s: &mut Sample| edit(&mut s.rules));
-            lies.push(Lie { kind, place: "rules".into(), change, foretold: told.into() });
+            lies.push(Lie { kind, place: "rules".into(), under: None, change, foretold: told.into() });
         }
     };
     let activations = [
@@ -124,7 +124,7 @@ fn segments(scene: &Scene<'_>, lies: &mut Vec<Lie>) {
             change(&mut changed);
             if changed != *start {
                 let change: super::Change = Box::new(move |s: &mut Sample| change(&mut s.segments[segment].start));
-                lies.push(Lie { kind, place: format!("segment {segment}"), change, foretold });
+                lies.push(Lie { kind, place: format!("segment {segment}"), under: None, change, foretold });
             }
         };
         let merge: &[Reason] = &[Reason::ProofOfStakeTooEarly, Reason::ProofOfWorkTooLate];
@@ -196,7 +196,7 @@ fn codes(scene: &Scene<'_>, draw: &mut Draw, lies: &mut Vec<Lie>) {
         }
         for (kind, blob) in changes {
             let change: super::Change = Box::new(move |s: &mut Sample| _ = s.codes.insert(hash, blob.clone()));
-            lies.push(Lie { kind, place: hash.to_string(), change, foretold: told.clone().into() });
+            lies.push(Lie { kind, place: hash.to_string(), under: None, change, foretold: told.clone().into() });
         }
     }
 }

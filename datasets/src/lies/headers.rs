@@ -102,7 +102,8 @@ impl At<'_, '_> {
         change: impl Fn(&mut Sample) + Send + Sync + 'static,
     ) {
         let place = self.place.number.to_string();
-        self.lies.push(Lie { kind, place, change: Box::new(change), foretold: foretold.into() });
+        let under = Some(self.place.under());
+        self.lies.push(Lie { kind, place, under, change: Box::new(change), foretold: foretold.into() });
     }
 
     fn opening(&self, reason: Reason) -> Told {

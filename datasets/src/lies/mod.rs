@@ -24,6 +24,7 @@ pub mod summaries;
 pub mod tell;
 pub mod transactions;
 
+pub use crate::Draw;
 use alloy_consensus::{EthereumTxEnvelope, Header, TxEip4844};
 use alloy_eips::eip2718::Decodable2718;
 use manaflow_engine::reason::{Check, Reason};
@@ -44,10 +45,30 @@ pub struct Lie {
     pub kind: &'static str,
     /// Where.
     pub place: String,
+    /// Under which rules, if it is about a block.
+    pub under: Option<Under>,
     /// The lie.
     pub change: Change,
     /// What must follow.
     pub foretold: Foretold,
+}
+
+/// The rules of a block, as lies are counted by them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Under {
+    /// The fork.
+    pub fork: Fork,
+    /// Blob schedules that came after the last fork (EIP-7892).
+    pub schedules: usize,
+}
+
+impl std::fmt::Display for Under {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.schedules {
+            0 => write!(f, "{:?}", self.fork),
+            n => write!(f, "{:?} + BPO {n}", self.fork),
+        }
+    }
 }
 
 /// What must follow from a lie.
@@ -206,12 +227,19 @@ pub struct Place {
     pub last: usize,
     /// Fork of the block.
     pub fork: Fork,
+    /// Blob schedules that came after the last fork.
+    pub schedules: usize,
 }
 
 impl Place {
     /// Location.
     pub fn location(&self) -> Location {
         self.at(self.index)
+    }
+
+    /// The rules of the block.
+    pub const fn under(&self) -> Under {
+        Under { fork: self.fork, schedules: self.schedules }
     }
 
     /// A location in the same block.
@@ -265,6 +293,9 @@ impl<'a> Scene<'a> {
         for (segment, record) in self.sample.segments.iter().enumerate() {
             for (block, record_of_block) in record.blocks.iter().enumerate() {
                 let header = &self.headers[segment][block];
+                let rules = &self.sample.rules;
+                let fork = rules.fork_at(header.number, header.timestamp, header.difficulty.is_zero());
+                let is_later = |time: u64| rules.osaka.is_some_and(|osaka| osaka < time) && time <= header.timestamp;
                 let place = Place {
                     segment,
                     block,
@@ -272,7 +303,11 @@ impl<'a> Scene<'a> {
                     number: record.start.first + block as u64,
                     index: 0,
                     last: record_of_block.transactions.len() - 1,
-                    fork: self.sample.rules.fork_at(header.number, header.timestamp, header.difficulty.is_zero()),
+                    fork,
+                    schedules: match fork {
+                        Fork::Osaka => rules.blobs.iter().filter(|blobs| is_later(blobs.time)).count(),
+                        _ => 0,
+                    },
                 };
                 places.extend((0..=place.last).map(|index| Place { index, ..place }));
             }
@@ -299,34 +334,6 @@ impl<'a> Scene<'a> {
 /// A transaction of a row, if it is a signed one.
 pub fn envelope(row: &TransactionRecord) -> Option<Envelope> {
     (!row.bytes.is_empty()).then(|| Envelope::decode_2718_exact(&row.bytes).expect("a valid transaction"))
-}
-
-/// Draws numbers: SplitMix64.
-#[derive(Clone, Debug)]
-pub struct Draw(pub u64);
-
-impl Draw {
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// At most `count` items, drawn without repetition, in their order.
-    pub fn some<T>(&mut self, items: Vec<T>, count: usize) -> Vec<T> {
-        let mut left = items.len();
-        let mut wanted = count;
-        let take = |_: &T| {
-            let taken = self.number() % (left as u64) < wanted as u64;
-            left -= 1;
-            wanted -= usize::from(taken);
-            taken
-        };
-        items.into_iter().filter(take).collect()
-    }
 }
 
 /// How much is told of a sample.

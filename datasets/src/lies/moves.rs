@@ -51,7 +51,8 @@ impl At<'_, '_> {
         change: impl Fn(&mut Sample) + Send + Sync + 'static,
     ) {
         let place = format!("{} move {} {}", self.place.location(), self.j, self.m.cell);
-        self.lies.push(Lie { kind, place, change: Box::new(change), foretold: foretold.into() });
+        let under = Some(self.place.under());
+        self.lies.push(Lie { kind, place, under, change: Box::new(change), foretold: foretold.into() });
     }
 
     /// A lie about fields of the move, the list being sorted again: so that it is not merely one about the order.

@@ -3,7 +3,7 @@
 use super::books::{self, EXACT};
 use super::ledger::Ledger;
 use super::sample::{Answer, Judged, Sample, decode_header};
-use super::{Foretold, Lie, May, Must, Told, procedures};
+use super::{Foretold, Lie, May, Must, Told, Under, procedures};
 use alloy_primitives::{B256, keccak256};
 use manaflow_engine::reason::{Check, Reason};
 use manaflow_engine::report::{ListedFault, Report, UncheckedCounts, Verdict};
@@ -37,6 +37,8 @@ pub enum End {
 pub struct Tally {
     /// Kinds.
     pub kinds: BTreeMap<&'static str, BTreeMap<End, usize>>,
+    /// How many under which rules; `None`: about no block.
+    pub under: BTreeMap<Option<Under>, usize>,
     /// Lies that ended otherwise than foretold.
     pub wrong: Vec<String>,
 }
@@ -48,11 +50,13 @@ impl Tally {
             let own = self.kinds.entry(kind).or_default();
             ends.into_iter().for_each(|(end, n)| *own.entry(end).or_default() += n);
         }
+        other.under.into_iter().for_each(|(under, n)| *self.under.entry(under).or_default() += n);
         self.wrong.extend(other.wrong);
     }
 
-    /// One end.
-    pub fn count(&mut self, kind: &'static str, end: Result<End, String>) {
+    /// One end of a lie about a block under these rules, or about no block.
+    pub fn count(&mut self, kind: &'static str, under: Option<Under>, end: Result<End, String>) {
+        *self.under.entry(under).or_default() += 1;
         match end {
             Ok(end) => *self.kinds.entry(kind).or_default().entry(end).or_default() += 1,
             Err(why) => self.wrong.push(why),
@@ -62,6 +66,15 @@ impl Tally {
     /// Lies told.
     pub fn told(&self) -> usize {
         self.kinds.values().flat_map(BTreeMap::values).sum::<usize>() + self.wrong.len()
+    }
+
+    /// How many lies were told under which rules, in one line.
+    pub fn forks(&self) -> String {
+        let told = |(under, n): (&Option<Under>, &usize)| match under {
+            Some(under) => format!("{under} {n}"),
+            None => format!("about no block {n}"),
+        };
+        self.under.iter().map(told).collect::<Vec<_>>().join(", ")
     }
 
     /// A table: a line a kind.
@@ -82,9 +95,9 @@ impl Tally {
 /// If the sample is not valid, or ledger or books find fault with it.
 pub fn tell_all(sample: &Sample, lies: &[Lie]) -> Tally {
     let honest = Honest::new(sample);
-    let ends: Vec<_> = lies.par_iter().map(|lie| (lie.kind, honest.tell(lie))).collect();
+    let ends: Vec<_> = lies.par_iter().map(|lie| (lie.kind, lie.under, honest.tell(lie))).collect();
     let mut tally = Tally::default();
-    ends.into_iter().for_each(|(kind, end)| tally.count(kind, end));
+    ends.into_iter().for_each(|(kind, under, end)| tally.count(kind, under, end));
     tally
 }
 
@@ -303,7 +316,7 @@ mod tests {
     }
 
     fn lie(foretold: Foretold, change: impl Fn(&mut Sample) + Send + Sync + 'static) -> Lie {
-        Lie { kind: "test", place: String::new(), change: Box::new(change), foretold }
+        Lie { kind: "test", place: String::new(), under: None, change: Box::new(change), foretold }
     }
 
     fn refusal(

@@ -72,7 +72,8 @@ impl At<'_, '_> {
         change: impl Fn(&mut Sample) + Send + Sync + 'static,
     ) {
         let place = self.place.location().to_string();
-        self.lies.push(Lie { kind, place, change: Box::new(change), foretold: foretold.into() });
+        let under = Some(self.place.under());
+        self.lies.push(Lie { kind, place, under, change: Box::new(change), foretold: foretold.into() });
     }
 
     fn change(
@@ -393,7 +394,7 @@ pub fn about_system(scene: &Scene<'_>, place: &Place, lies: &mut Vec<Lie>) {
     let place = *place;
     let mut add = |kind, foretold: Foretold, change: fn(&mut TransactionRecord)| {
         let change: super::Change = Box::new(move |sample: &mut Sample| change(place.row(sample)));
-        lies.push(Lie { kind, place: place.location().to_string(), change, foretold });
+        lies.push(Lie { kind, place: place.location().to_string(), under: Some(place.under()), change, foretold });
     };
     let refused = || Foretold::Malformed("a system transaction has");
     add("system: a sender", refused(), |t| t.sender = Some(NOBODY));
