@@ -1,10 +1,9 @@
 //! Lies in summaries of real chains: what pieces require, leave, assume and say, changed one field at a time.
 
-use super::{Amount, amount, say, seed};
 use manaflow_datasets::lies::sample::Sample;
 use manaflow_datasets::lies::summaries::Pieces;
 use manaflow_datasets::lies::tell::{End, Tally};
-use manaflow_datasets::{data_for, sample};
+use manaflow_datasets::{amount, data_for, is_whole, sample, say, seed};
 use manaflow_engine::report::Verdict;
 use manaflow_loader::model::{Cell, Location, Version};
 use manaflow_loader::summary::{Culprit, Fault, Maybe};
@@ -42,15 +41,9 @@ const NOTHING: &[&str] = &[
 ];
 
 fn tell(name: &str, pieces: &Pieces) -> Tally {
-    let entries = match amount() {
-        Amount::Slice => 3,
-        Amount::OfKind(n) => 40 * n,
-    };
-    let tally = pieces.tell_all(&pieces.lies(seed(), entries));
-    match amount() {
-        Amount::Slice => say(&format!("{name}: {}", tally.table().lines().last().unwrap_or_default())),
-        Amount::OfKind(_) => say(&format!("{name}:\n{}", tally.table())),
-    }
+    let tally = pieces.tell_all(&pieces.lies(seed(0), amount(3, 120)));
+    let table = tally.table();
+    say(&format!("{name}: {}", if is_whole() { &table } else { table.lines().last().unwrap_or_default() }));
     assert!(tally.wrong.is_empty(), "{} lies:\n{}", tally.wrong.len(), tally.wrong.join("\n"));
     let silent = tally.kinds.iter().filter(|(_, ends)| ends.contains_key(&End::Nothing)).map(|(kind, _)| kind);
     let silent: Vec<_> = silent.filter(|kind| !NOTHING.contains(kind)).collect();
@@ -99,7 +92,7 @@ fn a_finding_that_is_dropped_is_not_missed() {
     let with_fault = Pieces::new(summaries.clone());
     assert_eq!(with_fault.report().verdict, Verdict::Invalid);
     let told = |pieces: &Pieces, kind: &str| {
-        let mut lies = pieces.lies(seed(), 0);
+        let mut lies = pieces.lies(seed(0), 0);
         lies.retain(|lie| lie.kind == kind);
         let tally = pieces.tell_all(&lies);
         assert_eq!((lies.len(), &tally.wrong), (1, &Vec::new()), "{kind}");

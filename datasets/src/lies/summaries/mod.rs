@@ -42,6 +42,9 @@ pub struct SummaryLie {
     pub foretold: Foretold,
 }
 
+/// How a report changes.
+pub type Otherwise = Box<dyn Fn(&mut Report) + Send + Sync>;
+
 /// What must follow, besides what requirements, exits and assumptions say.
 #[derive(Default)]
 pub struct Foretold {
@@ -52,7 +55,7 @@ pub struct Foretold {
     /// Faults that are not any more.
     pub fewer: BTreeSet<Place>,
     /// What the report says otherwise.
-    pub report: Option<Box<dyn Fn(&mut Report) + Send + Sync>>,
+    pub report: Option<Otherwise>,
     /// Whether windows, or the origins that the requirements' digest names, are others.
     pub windows: bool,
     /// Whether more is counted as unchecked.
@@ -122,7 +125,7 @@ impl Pieces {
     pub fn tell_all(&self, lies: &[SummaryLie]) -> Tally {
         let ends: Vec<_> = lies.par_iter().map(|lie| (lie.kind, self.tell(lie))).collect();
         let mut tally = Tally::default();
-        ends.into_iter().for_each(|(kind, end)| tally.count(kind, end));
+        ends.into_iter().for_each(|(kind, end)| tally.count(kind, None, end));
         tally
     }
 
