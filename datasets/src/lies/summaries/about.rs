@@ -249,7 +249,7 @@ impl About<'_> {
             retell(&mut s.heads[2]);
         });
         self.tell("the last of the first headers", nothing(), |s| retell(&mut s.heads[HEADS - 1]));
-        self.tell("a first header: checks of its block", nothing(), |s| s.heads[1].checks = 0);
+        self.tell("a first header: checks of its block", refused("segment 0, header 1"), |s| s.heads[1].checks = 0);
         self.tell("a first header: checks that are none", refused("segment 0, header 1"), |s| {
             s.heads[1].checks = 1 << 5
         });
