@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Gas beyond which a chain is passed over: each lie runs it three times.
-const GAS: u64 = 3_000_000;
+const GAS: u64 = 10_000_000;
+/// Cases that are looked at for one that is taken.
+const ATTEMPTS: usize = 12;
 
 /// The chain that ends with a case's last block; `None` where it has no block, takes too much gas or is out of the model.
 fn chain_of(case: &Case) -> Option<Sample> {
@@ -52,7 +54,7 @@ fn drawn(folder: &Path, of_network: usize, also: &str, of_those: usize) -> Vec<S
     for (list, cases) in lists {
         let wanted = if list.contains(also) { of_those } else { of_network };
         let mut got = 0;
-        for (file, name) in draw.some(cases, 4 * wanted) {
+        for (file, name) in draw.some(cases, ATTEMPTS * wanted) {
             if got == wanted {
                 break;
             }
