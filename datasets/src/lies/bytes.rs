@@ -4,7 +4,7 @@ use super::tell::{End, Tally};
 use super::{Draw, Foretold};
 use crate::lies::sample::{Answer, ORDERS, judge_file};
 use manaflow_loader::file::layout::{
-    ANCHOR_ROWS, HEADER_BYTES, Header, Layout, PAGE_BYTES, SECTION_COUNT, SECTIONS, Section, seal,
+    ANCHOR_ROWS, ForeignRow, HEADER_BYTES, Header, Layout, PAGE_BYTES, SECTION_COUNT, SECTIONS, Section, seal,
 };
 use rayon::prelude::*;
 use std::path::Path;
@@ -167,7 +167,7 @@ const ROWS: [(&str, &str, Section, u8); 5] = [
 
 /// Lies on more than a row of one section: name, what the error says, the change, which gets a number that was drawn.
 type Special = (&'static str, &'static str, fn(&mut Parts, usize) -> bool);
-const SPECIAL: [Special; 8] = [
+const SPECIAL: [Special; 14] = [
     ("a read with a number for its after", "a read has a next", |parts, drawn| {
         let rows = parts.rows(Section::MoveFlags);
         let read = (0..rows).map(|i| (drawn + i) % rows).find(|&i| parts.sections[Section::MoveFlags as usize][i] == 0);
@@ -201,6 +201,40 @@ const SPECIAL: [Special; 8] = [
             parts.section(Section::ValueAnchors).extend(end.to_le_bytes());
         }
         parts.section(Section::ValueLengths).push(0);
+        true
+    }),
+    ("a mask column of zeros", "move-mask", |parts, _| {
+        let moves = parts.rows(Section::MoveCells);
+        parts.section(Section::MoveMask).resize(4 * moves, 0);
+        moves > 0
+    }),
+    ("an address that nobody has", "addresses", |parts, _| {
+        parts.section(Section::Addresses).extend([0xff; 20]);
+        true
+    }),
+    ("a slot that no cell is at", "slots", |parts, _| {
+        parts.section(Section::Slots).extend([0xff; 32]);
+        true
+    }),
+    ("a cell that no move names", "hash-cells", |parts, _| {
+        parts.section(Section::HashCells).extend(u64::MAX.to_le_bytes());
+        true
+    }),
+    ("a version that no move names", "foreign", |parts, _| {
+        // Codes from their number on are rows.
+        let count = parts.rows(Section::Foreign) as u32;
+        for code in parts.section(Section::MoveIntx).chunks_exact_mut(4) {
+            let number = u32::from_le_bytes([code[0], code[1], code[2], code[3]]);
+            code.copy_from_slice(&(number + u32::from(number >= count)).to_le_bytes());
+        }
+        parts.section(Section::Foreign).extend([ForeignRow::AT, u64::MAX].map(u64::to_le_bytes).concat());
+        true
+    }),
+    ("a code that no account has", "code-hashes", |parts, _| {
+        let end = parts.section(Section::CodeBytes).len() as u64 + 1;
+        parts.section(Section::CodeHashes).extend([0xff; 32]);
+        parts.section(Section::CodeEnds).extend(end.to_le_bytes());
+        parts.section(Section::CodeBytes).push(0x5b);
         true
     }),
     ("more keys of signers than signatures", "signer-keys", |parts, _| {

@@ -417,7 +417,7 @@ fn verify(pieces: &[Piece<'_>]) -> Result<(), ValidateError> {
         judged.entry(piece.file_index).or_insert((piece.file, 0)).1 += piece.blocks.len();
     }
     for (file, _) in judged.into_values().filter(|(file, blocks)| *blocks == file.block_count()) {
-        file.verify_values_named()?;
+        file.verify_named()?;
     }
     Ok(())
 }

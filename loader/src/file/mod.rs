@@ -7,6 +7,7 @@ mod check;
 mod hints;
 pub mod layout;
 mod moves;
+mod named;
 mod read;
 mod rlp;
 mod spool;

@@ -238,20 +238,20 @@ impl BlockFile {
         Ok(())
     }
 
-    /// Refuses a file, of which all blocks are verified, for a value that none of their moves names. One that begins in the
-    /// zeros after the table would have a file of its own, with the same content.
-    pub fn verify_values_named(&self) -> Result<()> {
-        let is_named = |row: &usize| self.account_values.is_set(*row) || self.word_values.is_set(*row);
-        match (0..self.value_count() as usize).find(|row| !is_named(row)) {
-            Some(row) => self.refuse_row(S::ValueLengths, row, "a value that no move names"),
-            None => Ok(()),
-        }
+    /// Whether a move of a verified block names a value.
+    pub(super) fn is_value_named(&self, number: u32) -> bool {
+        self.is_account_value(number) || self.word_values.is_set(number as usize)
+    }
+
+    /// Whether a move of a verified block names a value as an account's.
+    pub(super) fn is_account_value(&self, number: u32) -> bool {
+        self.account_values.is_set(number as usize)
     }
 
     /// Verifies the whole file: all blocks, and the pages of codes that no block uses.
     pub fn verify_all(&self) -> Result<()> {
         self.verify_blocks(0..self.block_count())?;
-        self.verify_values_named()?;
+        self.verify_named()?;
         for section in [S::CodeBytes, S::ValueBytes, S::SignerKeys] {
             self.verify_bytes(section, 0..self.section(section).len() as u64)?;
         }

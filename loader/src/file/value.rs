@@ -123,6 +123,11 @@ fn account_parts(bytes: &[u8], code_count: usize) -> Result<AccountParts<'_>, &'
     Ok(AccountParts { present, nonce, code, generation, balance: rest })
 }
 
+/// Number of the code of an account, from its encoding.
+pub fn code_number(bytes: &[u8], code_count: usize) -> Option<u32> {
+    account_parts(bytes, code_count).ok()?.code
+}
+
 /// Refuses bytes that are not the encoding of a value of a cell with this mark.
 #[inline]
 pub fn check(mark: Mark, bytes: &[u8], code_count: usize) -> Result<(), &'static str> {

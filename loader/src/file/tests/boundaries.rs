@@ -153,8 +153,9 @@ fn tables_are_refused_at_their_borders() {
         ("section code-hashes, row 2: the hash of row 0", Box::new(move |p| code(p, 1, 8))),
         ("section code-ends, row 2: ends at 4, the row before it at 8", Box::new(move |p| code(p, 9, 4))),
         ("section code-ends: end at 9 of 8 bytes", Box::new(move |p| code(p, 9, 9))),
-        ("accepted", Box::new(move |p| code(p, 9, 8))),
-        ("accepted", Box::new(move |p| code(p, 9, 8 | CODE_ABSENT))),
+        // As a table it is right: an empty code, and one that is absent.
+        ("section code-hashes, row 2: a code that no account", Box::new(move |p| code(p, 9, 8))),
+        ("section code-hashes, row 2: a code that no account", Box::new(move |p| code(p, 9, 8 | CODE_ABSENT))),
         ("section code-ends, row 2: ends at 9,", Box::new(move |p| code(p, 9, 9 | CODE_ABSENT))),
     ];
     // Each position that a block has, beyond the block after it.

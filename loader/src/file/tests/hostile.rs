@@ -331,6 +331,53 @@ fn a_table_of_values_that_goes_on_in_the_zeros_after_it_is_refused() {
     assert!(got.starts_with("section value-lengths, row ") && got.ends_with(": a value that no move names"), "{got}");
 }
 
+/// Nothing looks at what nothing names: such rows would be other files with the same claim.
+#[test]
+fn what_nothing_names_is_refused() {
+    let moves = |p: &mut Parts| p.part(Section::MoveCells).len();
+    assert_eq!(lie(|p| p.part(Section::MoveMask).clear()), "accepted", "the sample");
+    let got = lie(|p| {
+        let bytes = moves(p);
+        p.part(Section::MoveMask).resize(bytes, 0);
+        p.part(Section::MoveMask).fill(0);
+    });
+    assert_eq!(got, "section move-mask: all zero, expected no rows");
+    let space = |p: &mut Parts| {
+        let last = p.part(Section::Spaces).len() - 8;
+        p.part(Section::Spaces)[last..last + 4].to_vec()
+    };
+    // Codes from their number on are rows.
+    let version = |p: &mut Parts| {
+        let count = (p.part(Section::Foreign).len() / 16) as u32;
+        for code in p.part(Section::MoveIntx).chunks_exact_mut(4) {
+            let number = u32::from_le_bytes([code[0], code[1], code[2], code[3]]);
+            code.copy_from_slice(&(number + u32::from(number >= count)).to_le_bytes());
+        }
+        [ForeignRow::AT, u64::MAX].map(u64::to_le_bytes).concat()
+    };
+    type More<'a> = Box<dyn Fn(&mut Parts) -> Vec<u8> + 'a>;
+    let more: [(Section, &str, More<'_>); 4] = [
+        (Section::Addresses, "an address that nobody has", Box::new(|_| vec![0xff; 20])),
+        (Section::Spaces, "a space that no cell is in", Box::new(|p| [space(p), vec![0xff; 4]].concat())),
+        (Section::HashCells, "a cell that no move names", Box::new(|_| vec![0xff; 8])),
+        (Section::Foreign, "a version that no move names", Box::new(version)),
+    ];
+    for (section, reason, row) in more {
+        let got = lie(|p| {
+            let row = row(p);
+            p.part(section).extend(row);
+        });
+        assert!(got.ends_with(&format!(": {reason}")), "{section:?}: {got}");
+    }
+    let got = lie(|p| {
+        let end = p.part(Section::CodeBytes).len() as u64 + 1;
+        p.part(Section::CodeHashes).extend([0xff; 32]);
+        p.part(Section::CodeEnds).extend(end.to_le_bytes());
+        p.part(Section::CodeBytes).push(0x5b);
+    });
+    assert!(got.ends_with(": a code that no account of a move has"), "{got}");
+}
+
 #[test]
 fn headers_that_lie_are_refused() {
     let entry = |section: Section| 160 + 24 * section as usize;
