@@ -11,13 +11,13 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Gas beyond which a chain is passed over: each lie runs it three times.
-const GAS: u64 = 10_000_000;
+/// Gas beyond which a chain is passed over, if its network has a cheaper one: each lie runs it three times.
+const GAS: u64 = 3_000_000;
 /// Cases that are looked at for one that is taken.
 const ATTEMPTS: usize = 12;
 
-/// The chain that ends with a case's last block; `None` where it has no block, takes too much gas or is out of the model.
-fn chain_of(case: &Case) -> Option<Sample> {
+/// The chain that ends with a case's last block, and its gas; `None` where it has no block or is out of the model.
+fn chain_of(case: &Case) -> Option<(u64, Sample)> {
     let genesis = case.genesis.as_ref().expect("a known network");
     let trial = &trials(case, genesis).expect("a case that holds together")[0];
     if trial.blocks.is_empty() || !storage_without_nonce(genesis).is_empty() {
@@ -30,8 +30,8 @@ fn chain_of(case: &Case) -> Option<Sample> {
     let recognised = Recognised { rules: genesis.rules.clone(), sources: vec![Source::Chain(chain)], left_out: vec![] };
     let sample = Sample::of(&recognised);
     let rows = sample.segments.iter().flat_map(|s| &s.blocks).flat_map(|b| &b.transactions);
-    let gas: u64 = rows.filter_map(|row| row.outcome.as_ref()).map(|outcome| outcome.gas_used).sum();
-    (gas <= GAS).then_some(sample)
+    let gas = rows.filter_map(|row| row.outcome.as_ref()).map(|outcome| outcome.gas_used).sum();
+    Some((gas, sample))
 }
 
 /// Some chains of each network, and of tests with `also` in their files' names some more, drawn from a seed.
@@ -53,7 +53,7 @@ fn drawn(folder: &Path, of_network: usize, also: &str, of_those: usize) -> Vec<S
     let (mut samples, mut passed_over) = (Vec::new(), 0);
     for (list, cases) in lists {
         let wanted = if list.contains(also) { of_those } else { of_network };
-        let mut got = 0;
+        let (mut got, mut dear) = (0, None::<(u64, Sample)>);
         for (file, name) in draw.some(cases, ATTEMPTS * wanted) {
             if got == wanted {
                 break;
@@ -61,14 +61,24 @@ fn drawn(folder: &Path, of_network: usize, also: &str, of_those: usize) -> Vec<S
             let cases = fixture::read(&folder.join(file)).expect("cases");
             let case = cases.iter().find(|case| case.name == name).expect("a case of the index");
             match chain_of(case) {
-                Some(sample) => {
+                Some((gas, sample)) if gas <= GAS => {
                     samples.push(sample);
                     got += 1;
+                }
+                Some((gas, sample)) => {
+                    passed_over += 1;
+                    if dear.as_ref().is_none_or(|(least, _)| gas < *least) {
+                        dear = Some((gas, sample));
+                    }
                 }
                 None => passed_over += 1,
             }
         }
-        assert!(got > 0, "{list}");
+        if got == 0 {
+            let (_, sample) = dear.unwrap_or_else(|| panic!("{list}: no chain"));
+            samples.push(sample);
+            passed_over -= 1;
+        }
     }
     say(&format!("{} chains of spec tests, {passed_over} passed over for their gas or form", samples.len()));
     samples
