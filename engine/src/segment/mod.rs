@@ -1,6 +1,6 @@
 //! Segments: what is known of consecutive blocks once they are judged, and how two of them become one.
 //!
-//! A segment holds what its blocks require and leave, not the blocks; [`seams`] says which are put together, and when.
+//! A segment holds what its blocks require and leave, not the blocks; `seams` says which are put together, and when.
 //! Putting two together runs the rules that look over
 //! the seam: Double use by its merge, rules between headers by the same code as inside. Each rule between headers of the
 //! first seven blocks waits until seven blocks of the segment lie before it, or a report is made: so it is judged once,
