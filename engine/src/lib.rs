@@ -11,6 +11,7 @@ pub mod import;
 pub mod keccak;
 pub mod reason;
 pub mod report;
+mod search;
 pub mod secp256k1;
 pub mod segment;
 pub mod solo;

@@ -3,6 +3,7 @@
 //! Cells, rows, versions and values are numbers here. Equal value numbers are equal values; different numbers need not be
 //! different values, so the procedures ask [`Columns::same`] before they call two values different (the cold path).
 
+use crate::search::first_row_where;
 use alloy_primitives::B256;
 use manaflow_loader::model::{Cell, Location, Value, Version};
 use std::ops::Range;
@@ -195,10 +196,6 @@ fn check_foreign<C: Columns>(columns: &C) -> Result<(), Malformed> {
 
 /// The row at a location.
 pub(super) fn row_at<C: Columns>(columns: &C, location: Location) -> Option<u32> {
-    let (mut low, mut high) = (0, columns.rows());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if columns.location(middle) < location { low = middle + 1 } else { high = middle }
-    }
-    (low < columns.rows() && columns.location(low) == location).then_some(low)
+    let row = first_row_where(0..columns.rows(), |row| columns.location(row) >= location);
+    (row < columns.rows() && columns.location(row) == location).then_some(row)
 }

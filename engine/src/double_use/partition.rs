@@ -18,6 +18,7 @@ use super::findings::{Findings, Judge, NONE};
 use super::forward::{self, Ground};
 use super::memory::{LINE, Line, Record, Records};
 use super::result::SegmentResult;
+use crate::search::first_row_where;
 use rayon::prelude::*;
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -63,14 +64,7 @@ pub(super) fn run<C: Columns>(columns: &C, bits: u32, pieces: usize) -> SegmentR
 /// Rows in pieces of about as many uses.
 fn cut<C: Columns>(columns: &C, pieces: usize) -> Vec<Range<u32>> {
     let (uses, pieces) = (columns.cells().len(), pieces.max(1));
-    let row_from = |i: usize| {
-        let (mut low, mut high) = (0, columns.rows());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if columns.moves_of(middle).start < i { low = middle + 1 } else { high = middle }
-        }
-        low
-    };
+    let row_from = |i: usize| first_row_where(0..columns.rows(), |row| columns.moves_of(row).start >= i);
     let bounds: Vec<u32> = (0..pieces).map(|n| row_from(uses / pieces * n)).chain([columns.rows()]).collect();
     bounds.windows(2).map(|w| w[0]..w[1]).collect()
 }

@@ -3,6 +3,7 @@
 use super::columns::{Columns, Malformed, check};
 use super::result::SegmentResult;
 use super::{forward, merge, reverse, shards, sum};
+use crate::search::first_row_where;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashMap;
 use manaflow_loader::model::{Cell, Location, Value, Version};
@@ -88,14 +89,7 @@ struct Cut<'a, C> {
 
 impl<'a, C: Columns> Cut<'a, C> {
     fn new(columns: &'a C, blocks: Range<u64>) -> Self {
-        let row_from = |block: u64| {
-            let (mut low, mut high) = (0, columns.rows());
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if columns.location(middle).block() < block { low = middle + 1 } else { high = middle }
-            }
-            low
-        };
+        let row_from = |block: u64| first_row_where(0..columns.rows(), |row| columns.location(row).block() >= block);
         let rows = row_from(blocks.start)..row_from(blocks.end);
         let start =
             if rows.start < columns.rows() { columns.moves_of(rows.start).start } else { columns.cells().len() };

@@ -5,6 +5,7 @@
 
 use super::piece::Piece;
 use crate::double_use::Columns;
+use crate::search::first_row_where;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashMap;
 use manaflow_loader::file::BlockFile;
@@ -111,16 +112,6 @@ fn renumber_cells(column: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (cells, file_cells)
 }
 
-/// The first cell for which something holds that then holds for all after it.
-fn first_where(cells: Range<u32>, holds: impl Fn(u32) -> bool) -> u32 {
-    let Range { start: mut low, end: mut high } = cells;
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) { high = middle } else { low = middle + 1 }
-    }
-    low
-}
-
 impl Columns for PieceColumns<'_> {
     fn first(&self) -> u64 {
         self.first
@@ -189,7 +180,7 @@ impl Columns for PieceColumns<'_> {
         while start < end {
             let mark = self.file.mark(self.file_cell(start));
             let is_later = |cell: u32| self.file.mark(self.file_cell(cell)) != mark;
-            let next = first_where(start..end, is_later);
+            let next = first_row_where(start..end, is_later);
             let stands = |i: &usize| {
                 (start..next).contains(&self.cells[*i])
                     && self.intx[*i] == virgin as u32
