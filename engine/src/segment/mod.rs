@@ -176,7 +176,7 @@ impl Segment {
     }
 
     /// This segment and the one that begins where it ends, of its import or of another. Errors: it does not begin there; a
-    /// generation beyond 2^32.
+    /// generation beyond 2^32; more faults of waiting blocks than a seam lists.
     fn merge(self, later: Self, rules: &ChainRules) -> Result<Self, Malformed> {
         let result = double_use::merge(&self.result, &later.result)?;
         let mut faults = Vec::new();
@@ -205,7 +205,7 @@ impl Segment {
             }
             before = before.saturating_add(head.header.difficulty);
         }
-        seam.release(&later.waiting, &mut waiting, &mut faults);
+        seam.release(&later.waiting, &mut waiting, &mut faults)?;
         let claim = seam.meet(later.claim, &mut faults);
 
         let tail_len = (self.len() + later.len()).saturating_sub(HEADS as u64).min(HEADS as u64) as usize;
@@ -301,16 +301,17 @@ impl Seam<'_> {
     }
 
     /// Blocks of the later side that wait: judged, or waiting on.
-    fn release(&self, later: &[Waiting], waiting: &mut Vec<Waiting>, faults: &mut Vec<Fault>) {
+    fn release(&self, later: &[Waiting], waiting: &mut Vec<Waiting>, faults: &mut Vec<Fault>) -> Result<(), Malformed> {
         for w in later {
             match self.total {
-                Some(total) => total::judge(w, total.saturating_add(w.difficulty_before), self.rules, faults),
+                Some(total) => total::judge(w, total.saturating_add(w.difficulty_before), self.rules, faults)?,
                 None => {
                     let difficulty_before = self.difficulty_at(w.difficulty_before);
                     total::wait(waiting, Waiting { difficulty_before, ..*w });
                 }
             }
         }
+        Ok(())
     }
 }
 
