@@ -29,8 +29,12 @@ impl Outputs<'_> {
         for output in results.into_iter().flatten().chain(self.summaries.iter().copied()) {
             check_output(output, inputs)?;
         }
-        if self.requirements.is_some_and(|path| path == self.report && path.as_os_str() != "-") {
-            let path = self.report.display();
+        if self.requirements == Some(self.report) {
+            let path = if self.report.as_os_str() == "-" {
+                "standard output".into()
+            } else {
+                self.report.display().to_string()
+            };
             return Err(Failure::Usage(format!("{path}: cannot hold both report and requirements")));
         }
         for (i, path) in self.summaries.iter().enumerate() {

@@ -445,9 +445,23 @@ fn inputs_and_outputs_do_not_meet() {
     let args = ["validate", text(&small), "--requirements", text(&both), "--output", text(&both)];
     fails(2, &["both", "report and requirements"], &args);
     assert!(!both.exists());
+    fails(2, &["standard output", "report and requirements"], &["validate", text(&small), "--requirements", "-"]);
     let link = world.path("link.mana");
     std::fs::hard_link(&small, &link).expect("a link");
     fails(2, &["link.mana", "given twice"], &["validate", text(&small), text(&link)]);
+}
+
+/// Two histories of one block: a report would have to say which it is about.
+#[test]
+fn blocks_that_are_there_twice_are_refused() {
+    let Some(world) = World::new("blocks_that_are_there_twice_are_refused") else { return };
+    let small = world.block_file();
+    let copy = world.path("copy.mana");
+    std::fs::copy(&small, &copy).expect("copied");
+    for order in ["forward", "reverse", "shuffled:1"] {
+        let args = ["validate", text(&small), text(&copy), "--order", order];
+        fails(3, &["blocks 46147 to 46147 are there twice", "small.mana, segment 0", "copy.mana, segment 0"], &args);
+    }
 }
 
 #[test]

@@ -196,11 +196,6 @@ pub fn summarise(
         return Err(ValidateError::Usage("a summary is of blocks that are all judged: it cannot stop early".into()));
     }
     let mut task = Task::new(files, options, progress)?;
-    if let Some((a, b)) = piece::overlap(&task.pieces) {
-        let (from, to) = (b.first, a.last().min(b.last()));
-        let (a, b) = (a.file.path().display(), b.file.path().display());
-        return Err(ValidateError::Input(format!("blocks {from} to {to} are there twice: in {a} and in {b}")));
-    }
     let segments = match parts {
         Some(parts) => {
             // Parts go from the newest back; a part by itself would only tell of itself from which block on all is valid.
@@ -262,6 +257,11 @@ impl<'a> Task<'a> {
         if pieces.is_empty() {
             let range = options.blocks.as_ref().map_or(String::new(), |r| format!(" in {}..{}", r.start(), r.end()));
             return Err(ValidateError::Input(format!("no block{range} in the files given")));
+        }
+        if let Some((a, b)) = piece::overlap(&pieces) {
+            let (from, to) = (b.first, a.last().min(b.last()));
+            let (a, b) = (a.place_in_words(), b.place_in_words());
+            return Err(ValidateError::Input(format!("blocks {from} to {to} are there twice: in {a} and in {b}")));
         }
         let begins_later =
             adjoining(&pieces).into_iter().map(|group| pieces[group.start].first).find(|first| *first > 0);

@@ -57,6 +57,11 @@ impl<'a> Piece<'a> {
         self.file.segments()[self.segment].blocks.start
     }
 
+    /// File and segment.
+    pub fn place_in_words(&self) -> String {
+        format!("{}, segment {}", self.file.path().display(), self.segment)
+    }
+
     /// Sum of the piece's difficulties before a block.
     pub fn difficulty_before(&self, block: usize) -> U256 {
         self.difficulties[block - self.blocks.start]
@@ -149,20 +154,19 @@ pub(super) fn select<'a>(
     Ok(pieces)
 }
 
-/// Pieces that adjoin, as ranges of places; where any blocks occur twice, each piece stands alone.
+/// Pieces that adjoin, as ranges of places. None overlap.
 pub(super) fn adjoining(pieces: &[Piece<'_>]) -> Vec<Range<usize>> {
-    let apart = overlap(pieces).is_some();
     let mut groups: Vec<Range<usize>> = Vec::new();
     for (i, piece) in pieces.iter().enumerate() {
         match groups.last_mut() {
-            Some(group) if !apart && pieces[i - 1].end() == piece.first => group.end = i + 1,
+            Some(group) if pieces[i - 1].end() == piece.first => group.end = i + 1,
             _ => groups.push(i..i + 1),
         }
     }
     groups
 }
 
-/// Two pieces that have a block in common.
+/// Two pieces that have a block in common: two histories of it, of which a report could not say which it is about.
 pub(super) fn overlap<'a, 'b>(pieces: &'b [Piece<'a>]) -> Option<(&'b Piece<'a>, &'b Piece<'a>)> {
     let mut reaching: Option<&Piece<'a>> = None;
     for piece in pieces {
