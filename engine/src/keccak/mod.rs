@@ -21,6 +21,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use crate::cpu::carry;
 use alloy_primitives::{B256, keccak256};
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -126,6 +127,7 @@ pub fn keccak256_batch(messages: &[&[u8]]) -> Vec<B256> {
         return out;
     }
     let rows = messages.len().div_ceil(jobs);
-    messages.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(m, o)| backend.digest(m, o));
+    let stage = carry();
+    messages.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(m, o)| stage.within(|| backend.digest(m, o)));
     out
 }
