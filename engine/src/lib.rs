@@ -7,6 +7,7 @@ pub mod bench;
 pub mod block;
 pub mod double_use;
 pub mod fixture;
+pub mod gpu;
 pub mod import;
 pub mod keccak;
 pub mod reason;
