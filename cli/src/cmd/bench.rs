@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         false => args.backend.clone(),
     };
     for backend in &backends {
-        Backends::choose(Forced { signatures: Some(*backend) })?;
+        Backends::choose(Forced { signatures: Some(*backend), ..Forced::default() })?;
     }
     let plan =
         Plan { rows: args.rows.clone(), distinct: args.distinct.clone(), backends, samples: args.samples.into() };

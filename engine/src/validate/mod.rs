@@ -15,9 +15,8 @@ pub(crate) mod requirements;
 mod roots;
 mod run;
 
-use crate::backend::Backends;
+use crate::backend::{Backends, hashes};
 use crate::double_use;
-use crate::keccak;
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -377,7 +376,7 @@ impl<'a> Task<'a> {
             backends: BTreeMap::from([
                 ("signatures".into(), options.backends.signatures.name().into()),
                 ("execution".into(), "revm".into()),
-                ("hashes".into(), keccak::Backend::best().name().into()),
+                ("hashes".into(), hashes::in_words()),
             ]),
             versions: Versions {
                 manaflow: options.version.clone(),

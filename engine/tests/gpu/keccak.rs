@@ -2,8 +2,10 @@
 
 use crate::{POISON, Random, gpus, open_for};
 use alloy_primitives::{B256, KECCAK256_EMPTY};
+use manaflow_engine::backend::{Backends, Forced, hashes};
 use manaflow_engine::gpu::{Gpu, Limits};
 use manaflow_engine::keccak::gpu::{BLOCKS_MAX, Hasher, Tile};
+use manaflow_engine::keccak::{Backend, keccak256_batch};
 use manaflow_shaders::{KECCAK_DIGEST_U32, KECCAK_DIGEST_U64, Stage, twin};
 use sha3::{Digest, Keccak256};
 
@@ -174,4 +176,33 @@ fn a_flipped_bit_of_a_digest_is_noticed() {
             out[row].0[bit / 8] ^= 1 << (bit % 8);
         }
     }
+}
+
+/// As a backend it is chosen by name only, proven, used for large batches, and named in reports.
+#[test]
+fn wgpu_is_a_backend_of_hashes() {
+    if gpus("wgpu_is_a_backend_of_hashes").is_empty() {
+        let forced = Forced::parse(["hashes=wgpu"]).expect("it is one");
+        assert!(Backends::choose(forced).is_err());
+        return;
+    }
+    let bytes = bytes(20_000);
+    let messages: Vec<&[u8]> = (0..3000).map(|i| &bytes[i..][..i * 11 % 900]).collect();
+    let expected: Vec<B256> = messages.iter().map(|m| oracle(m)).collect();
+    for name in hashes::Backend::ALL.map(Backend::name) {
+        let forced = Forced::parse([format!("hashes={name}").as_str()]).expect("it is one");
+        let backend = forced.hashes.expect("it is forced");
+        if !backend.is_available() {
+            manaflow_datasets::skip("wgpu_is_a_backend_of_hashes", &format!("{name} is not on this machine"));
+            continue;
+        }
+        Backends::choose(forced).expect("it is proven");
+        assert_eq!((Backend::current(), hashes::in_words().as_str()), (backend, name));
+        assert_eq!(keccak256_batch(&messages), expected, "{name}");
+        let mut out = vec![B256::repeat_byte(0xa5); messages.len()];
+        backend.digest(&messages, &mut out);
+        assert_eq!(out, expected, "{name}, at once");
+    }
+    Backends::choose(Forced::default()).expect("it is proven");
+    assert!(Backend::OF_PROCESSOR.contains(&Backend::current()), "{}", Backend::current());
 }
