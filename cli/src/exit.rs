@@ -97,7 +97,7 @@ impl Failure {
             Self::Bench(BenchError::Wrong { .. } | BenchError::Differs { .. }) => Code::SelfTest,
             Self::Bench(BenchError::Usage(_)) => Code::Usage,
             Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
-            Self::Backend(BackendError::Unavailable { .. }) => Code::Machine,
+            Self::Backend(BackendError::Unavailable { .. } | BackendError::Device { .. }) => Code::Machine,
             Self::Backend(_) => Code::Usage,
             Self::Input(_) | Self::Merge(_) => Code::Input,
             Self::Output { .. } | Self::Threads(_) => Code::Machine,

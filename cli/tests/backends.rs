@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const BACKENDS: [&str; 3] = ["libsecp256k1", "scalar", "avx512"];
+const BACKENDS_OF_HASHES: [&str; 5] = ["keccak-asm", "scalar", "avx2", "avx512", "wgpu"];
 
 fn manaflow(args: &[&str], variable: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_manaflow"));
@@ -27,9 +28,14 @@ fn is_unavailable(output: &Output, test: &str, backend: &str) -> bool {
 
 /// The report without `run`, and who recovered signatures.
 fn judged(output: &Output) -> (String, String) {
+    judged_by(output, "signatures")
+}
+
+/// The report without `run`, and who did the work of a stage.
+fn judged_by(output: &Output, stage: &str) -> (String, String) {
     let mut report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     let run = report.as_object_mut().expect("an object").remove("run").expect("a run");
-    (report.to_string(), run["backends"]["signatures"].as_str().expect("a name").to_string())
+    (report.to_string(), run["backends"][stage].as_str().expect("a name").to_string())
 }
 
 #[test]
@@ -57,6 +63,27 @@ fn reports_are_the_same_by_every_backend() {
     }
 }
 
+/// The device too, in software if there is no other: what it hashes of this file is most of its code.
+#[test]
+fn reports_are_the_same_by_every_backend_of_hashes() {
+    let test = "reports_are_the_same_by_every_backend_of_hashes";
+    let file = manaflow_datasets::sample("mainnet.mana");
+    let file = file.to_str().expect("paths of this repository are text");
+    let (expected, chosen) = judged_by(&manaflow(&["validate", file, "--json"], None), "hashes");
+    assert!(
+        expected.contains(r#""verdict":"valid""#) && chosen != "wgpu" && chosen != "scalar",
+        "{chosen}: {expected}"
+    );
+    for backend in BACKENDS_OF_HASHES {
+        let output = manaflow(&["validate", file, "--json", "--backend", &format!("hashes={backend}")], None);
+        if !is_unavailable(&output, test, backend) {
+            assert_eq!(judged_by(&output, "hashes"), (expected.clone(), backend.to_string()));
+        }
+    }
+    let output = manaflow(&["validate", file, "--json"], Some("signatures=scalar,hashes=keccak-asm"));
+    assert_eq!(judged_by(&output, "hashes").1, "keccak-asm");
+}
+
 #[test]
 fn a_backend_is_forced_by_the_environment_and_an_option_goes_before_it() {
     let file = manaflow_datasets::sample("forks.mana");
@@ -64,8 +91,12 @@ fn a_backend_is_forced_by_the_environment_and_an_option_goes_before_it() {
     let by = |args: &[&str], variable| judged(&manaflow(&[&["validate", file, "--json"], args].concat(), variable)).1;
     assert_eq!(by(&[], Some("signatures=scalar")), "scalar");
     assert_eq!(by(&["--backend", "signatures=libsecp256k1"], Some("signatures=scalar")), "libsecp256k1");
-    for (bad, said) in [("signatures=gpu", "no backend"), ("avx512", "expected STAGE=BACKEND"), ("keys=x", "expected")]
-    {
+    for (bad, said) in [
+        ("signatures=gpu", "no backend"),
+        ("hashes=gpu", "no backend"),
+        ("avx512", "expected STAGE=BACKEND"),
+        ("keys=x", "expected"),
+    ] {
         for (args, variable) in [(vec!["validate", file, "--backend", bad], None), (vec!["validate", file], Some(bad))]
         {
             let output = manaflow(&args, variable);

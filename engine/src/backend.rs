@@ -1,9 +1,13 @@
 //! Who does the work of a stage: found out once, forced on request, proven by known answers before its first row.
 //!
 //! `MANAFLOW_BACKEND=signatures=scalar` and `--backend signatures=scalar` force a backend; an option goes before the environment.
+//! A backend that is forced or chosen and then gives wrong answers is no reason to take another, but to stop: the machine is
+//! not to be trusted. A device that is lost at work is replaced by the processor, which says so.
 
+pub mod hashes;
 pub mod signatures;
 
+use crate::gpu::GpuError;
 use std::fmt;
 use std::str::FromStr;
 
@@ -39,6 +43,16 @@ pub enum BackendError {
         /// The backend.
         backend: &'static str,
     },
+    /// There is no device, or it fails.
+    #[error("{stage}: this machine has not what backend {backend} needs: {error}")]
+    Device {
+        /// The stage.
+        stage: &'static str,
+        /// The backend.
+        backend: &'static str,
+        /// What the device said.
+        error: GpuError,
+    },
     /// Known answers came out otherwise.
     #[error("{stage}: backend {backend} failed its self-test")]
     SelfTest {
@@ -54,6 +68,8 @@ pub enum BackendError {
 pub struct Forced {
     /// Signatures.
     pub signatures: Option<signatures::Backend>,
+    /// Hashes.
+    pub hashes: Option<hashes::Backend>,
 }
 
 impl Forced {
@@ -63,6 +79,7 @@ impl Forced {
         for request in requests.into_iter().flat_map(|list| list.split(',')).filter(|request| !request.is_empty()) {
             match request.split_once('=') {
                 Some(("signatures", name)) => forced.signatures = Some(name.parse()?),
+                Some(("hashes", name)) => forced.hashes = Some(name.parse()?),
                 _ => {
                     let example = "signatures=scalar";
                     return Err(BackendError::Malformed { given: request.into(), example });
@@ -73,7 +90,8 @@ impl Forced {
     }
 }
 
-/// Backends, proven. By default the libraries that the own kernels are held against.
+/// Backends of a run, proven. By default the libraries that the own kernels are held against. That of `hashes` is not among
+/// them: it is the process's ([`hashes`]).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Backends {
     /// Signatures.
@@ -81,10 +99,26 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Chooses what is fastest here, or takes what is forced, and runs its self-test.
+    /// Chooses what is fastest here, or takes what is forced, and runs its self-test. The backend of `hashes` is the process's
+    /// from then on.
     pub fn choose(forced: Forced) -> Result<Self, BackendError> {
+        hashes::choose(forced.hashes)?;
         Ok(Self { signatures: signatures::choose(forced.signatures)? })
     }
+}
+
+/// The backend of a name.
+fn named<B: Copy, const N: usize>(
+    stage: &'static str,
+    all: [B; N],
+    name_of: fn(B) -> &'static str,
+    given: &str,
+) -> Result<B, BackendError> {
+    all.into_iter().find(|backend| name_of(*backend) == given).ok_or_else(|| BackendError::Unknown {
+        stage,
+        given: given.into(),
+        expected: all.map(name_of).join(", "),
+    })
 }
 
 impl fmt::Display for signatures::Backend {
@@ -97,10 +131,20 @@ impl FromStr for signatures::Backend {
     type Err = BackendError;
 
     fn from_str(name: &str) -> Result<Self, BackendError> {
-        Self::ALL.into_iter().find(|backend| backend.name() == name).ok_or_else(|| BackendError::Unknown {
-            stage: "signatures",
-            given: name.into(),
-            expected: Self::ALL.map(Self::name).join(", "),
-        })
+        named("signatures", Self::ALL, Self::name, name)
+    }
+}
+
+impl fmt::Display for hashes::Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for hashes::Backend {
+    type Err = BackendError;
+
+    fn from_str(name: &str) -> Result<Self, BackendError> {
+        named("hashes", Self::ALL, Self::name, name)
     }
 }

@@ -8,6 +8,7 @@ pub mod block;
 pub mod cpu;
 pub mod double_use;
 pub mod fixture;
+pub mod gpu;
 pub mod import;
 pub mod keccak;
 pub mod reason;

@@ -1,35 +1,88 @@
-//! WGSL compute stages as data: text, entry point, workgroup size. Calls no GPU; the engine's host code does.
+//! WGSL compute stages as data: text, entry point, bindings, workgroup size. Calls no GPU; the engine's host code does.
 //!
-//! There is no stage yet: everything that this version computes, it computes on the CPU. A stage's text lies in `wgsl/` and is
-//! listed in [`STAGES`]; the tests hold the two against each other, so that no shader is left unlisted.
+//! A stage's text is one file under `wgsl/` with one entry point, behind what it shares with others (`wgsl/shared/`). Beside each
+//! stage stands its twin ([`twin`]): the same steps over the same bindings on the processor, as a function of the same name. It
+//! is the stage's definition for the tests, and the place to look for what a stage does when it does something else. The tests
+//! let naga validate every stage and hold bindings and sizes against what is said here.
 
 #![forbid(unsafe_code)]
 
-/// A compute stage.
+pub mod twin;
+
+/// What a stage does with a binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stage {
-    /// File under `wgsl/`.
-    pub name: &'static str,
-    /// WGSL text.
-    pub text: &'static str,
-    /// Entry point.
-    pub entry: &'static str,
-    /// Invocations a workgroup.
-    pub workgroup_size: u32,
+pub enum Access {
+    /// Four words that all invocations read: `var<uniform>`. Binding 0, and only that.
+    Params,
+    /// Reads.
+    Read,
+    /// Reads and writes.
+    Write,
 }
 
+/// A compute stage. Its bindings are those of group 0, from 0 on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// Its name: that of its file under `wgsl/`, and of its flavour if it has several.
+    pub name: &'static str,
+    /// Its file and, before it, what it shares with others: path and text.
+    pub files: &'static [(&'static str, &'static str)],
+    /// Entry point.
+    pub entry: &'static str,
+    /// Invocations a workgroup, along one axis.
+    pub workgroup_size: u32,
+    /// What it does with each binding.
+    pub bindings: &'static [Access],
+    /// Whether it computes with integers of 64 bits.
+    pub needs_u64: bool,
+}
+
+impl Stage {
+    /// WGSL text.
+    pub fn text(&self) -> String {
+        self.files.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A file under `wgsl/` with its path there.
+macro_rules! wgsl {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../wgsl/", $path)))
+    };
+}
+
+/// Keccak-256 of many messages; lanes of two u32.
+pub const KECCAK_DIGEST_U32: Stage = Stage {
+    name: "keccak/digest_u32",
+    files: &[wgsl!("shared/lane_u32.wgsl"), wgsl!("shared/keccak.wgsl"), wgsl!("keccak/digest.wgsl")],
+    entry: "digest",
+    workgroup_size: 64,
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Write],
+    needs_u64: false,
+};
+
+/// Keccak-256 of many messages; lanes of one u64.
+pub const KECCAK_DIGEST_U64: Stage = Stage {
+    name: "keccak/digest_u64",
+    files: &[wgsl!("shared/lane_u64.wgsl"), wgsl!("shared/keccak.wgsl"), wgsl!("keccak/digest.wgsl")],
+    needs_u64: true,
+    ..KECCAK_DIGEST_U32
+};
+
 /// All stages, ascending by name.
-pub const STAGES: &[Stage] = &[];
+pub const STAGES: &[&Stage] = &[&KECCAK_DIGEST_U32, &KECCAK_DIGEST_U64];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+    use naga::{AddressSpace, StorageAccess};
+    use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
     fn shader_files(folder: &Path, found: &mut Vec<PathBuf>) {
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            let path = entry.path();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 shader_files(&path, found);
             } else if path.extension().is_some_and(|e| e == "wgsl") {
@@ -39,13 +92,49 @@ mod tests {
     }
 
     #[test]
-    fn every_shader_file_is_a_listed_stage() {
+    fn every_shader_file_is_in_a_stage() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wgsl");
         let mut files = Vec::new();
-        shader_files(Path::new(env!("CARGO_MANIFEST_DIR")), &mut files);
-        assert_eq!(files.len(), STAGES.len(), "{files:?}");
+        shader_files(&folder, &mut files);
+        let on_disk: BTreeSet<PathBuf> =
+            files.iter().map(|f| f.strip_prefix(&folder).expect("a file of it").into()).collect();
+        let used: BTreeSet<PathBuf> = STAGES.iter().flat_map(|s| s.files).map(|(path, _)| path.into()).collect();
+        assert_eq!(on_disk, used);
         assert!(STAGES.is_sorted_by_key(|s| s.name));
+    }
+
+    #[test]
+    fn naga_validates_every_stage_and_finds_what_is_said_of_it() {
         for stage in STAGES {
-            assert!(stage.text.contains(stage.entry) && stage.workgroup_size > 0, "{}", stage.name);
+            let text = stage.text();
+            let module = naga::front::wgsl::parse_str(&text)
+                .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&text, stage.name)));
+            let allowed = if stage.needs_u64 { Capabilities::SHADER_INT64 } else { Capabilities::empty() };
+            let mut validator = Validator::new(ValidationFlags::all(), allowed);
+            if let Err(e) = validator.validate(&module) {
+                panic!("{}", e.emit_to_string_with_path(&text, stage.name));
+            }
+            let [entry] = &module.entry_points[..] else { panic!("{}: one entry point a file", stage.name) };
+            assert_eq!((entry.name.as_str(), entry.stage), (stage.entry, naga::ShaderStage::Compute));
+            assert_eq!(entry.workgroup_size, [stage.workgroup_size, 1, 1], "{}", stage.name);
+            let mut bound: Vec<_> = (module.global_variables.iter())
+                .filter_map(|(_, v)| v.binding.map(|b| (b.group, b.binding, access(v.space))))
+                .collect();
+            bound.sort_by_key(|(group, binding, _)| (*group, *binding));
+            let said: Vec<_> = (0..).zip(stage.bindings).map(|(n, access)| (0, n, *access)).collect();
+            assert_eq!(bound, said, "{}", stage.name);
+            assert!(stage.bindings.first() == Some(&Access::Params) && !stage.bindings[1..].contains(&Access::Params));
+            // As many as every adapter binds.
+            assert!(stage.bindings.len() <= 9, "{}", stage.name);
+        }
+    }
+
+    fn access(space: AddressSpace) -> Access {
+        match space {
+            AddressSpace::Uniform => Access::Params,
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
+            AddressSpace::Storage { .. } => Access::Read,
+            other => panic!("{other:?} is bound"),
         }
     }
 }

@@ -127,7 +127,7 @@ fn plan_of(args: &SignaturesArgs) -> Result<Plan, Failure> {
         false => args.backend.clone(),
     };
     for backend in &backends {
-        Backends::choose(Forced { signatures: Some(*backend) })?;
+        Backends::choose(Forced { signatures: Some(*backend), ..Forced::default() })?;
     }
     let samples = args.common.samples.into();
     Ok(Plan { rows: args.rows.clone(), distinct: args.distinct.clone(), backends, samples })

@@ -35,7 +35,8 @@ pub struct Args {
     /// Worker threads; default: all cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; default: the fastest that runs here.
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
+    /// wgpu (a GPU, also one in software); default: the fastest of the processor.
     #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
     backend: Vec<String>,
     /// Leave out the hints for signatures: public keys of signers and R.y, about 90 bytes a transaction, which make

@@ -75,7 +75,8 @@ pub struct Args {
     /// Folder for what exceeds it; default: that of temporary files.
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
-    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; default: the fastest that runs here.
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
+    /// wgpu (a GPU, also one in software); default: the fastest of the processor.
     #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
     backend: Vec<String>,
     /// Write a summary, which `manaflow merge` merges with others.

@@ -15,10 +15,9 @@ pub(crate) mod requirements;
 mod roots;
 mod run;
 
-use crate::backend::Backends;
+use crate::backend::{Backends, hashes};
 use crate::cpu::{CpuTime, Stage, carry};
 use crate::double_use::{self, Exit, Spill};
-use crate::keccak;
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -490,7 +489,7 @@ impl<'a> Task<'a> {
             backends: BTreeMap::from([
                 ("signatures".into(), options.backends.signatures.name().into()),
                 ("execution".into(), "revm".into()),
-                ("hashes".into(), keccak::Backend::best().name().into()),
+                ("hashes".into(), hashes::in_words()),
             ]),
             versions: Versions {
                 manaflow: options.version.clone(),

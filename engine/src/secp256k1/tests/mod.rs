@@ -109,7 +109,7 @@ fn backends_have_names_and_can_be_forced() {
     assert!(Backends::choose(Forced::default()).is_ok());
     assert!(matches!(Forced::parse(["signatures=gpu"]), Err(BackendError::Unknown { .. })));
     assert!(matches!(Forced::parse(["scalar"]), Err(BackendError::Malformed { .. })));
-    assert!(matches!(Forced::parse(["hashes=scalar"]), Err(BackendError::Malformed { .. })));
+    assert!(matches!(Forced::parse(["keys=scalar"]), Err(BackendError::Malformed { .. })));
     assert_eq!(Forced::parse(["signatures=scalar,signatures=avx512"]).map(|f| f.signatures), Ok(Some(Backend::Avx512)));
 }
 
