@@ -209,7 +209,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     if let (Some(path), Some(summary)) = (&args.summary, summary) {
         summary.write(path).map_err(super::unwritable)?;
     }
-    say_what_is_missing(&validation.report.blocks, args.blocks.as_ref());
+    say_what_is_missing(&validation.report.blocks, args);
     let code = emit(&validation, &checks, &outputs)?;
     if options.order == Order::Reverse {
         tell(&reverse_in_words(&validation.report));
@@ -218,12 +218,15 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
 }
 
 /// A verdict on fewer blocks than a reader may think of.
-fn say_what_is_missing(judged: &BlockRange, asked: Option<&RangeInclusive<u64>>) {
+fn say_what_is_missing(judged: &BlockRange, args: &Args) {
     let missing = judged.last - judged.first + 1 - judged.count;
-    if missing > 0 {
+    // A file of snapshots is what it is.
+    if missing > 0 && args.files.len() > 1 {
         tell(&format!("note: {} blocks between {} and {} are in no file", grouped(missing), judged.first, judged.last));
     }
-    if let Some(asked) = asked.filter(|asked| *asked.start() < judged.first || *asked.end() > judged.last) {
+    if let Some(asked) =
+        args.blocks.as_ref().filter(|asked| *asked.start() < judged.first || *asked.end() > judged.last)
+    {
         let (first, last) = (judged.first, judged.last);
         tell(&format!("note: of blocks {}..{} the files have {first}..{last}", asked.start(), asked.end()));
     }

@@ -68,8 +68,8 @@ pub const STATUS_ROOT_UNKNOWN: u8 = 4;
 /// Bit of a status: the row's logs are packed (`zero_runs`), which makes them shorter.
 pub const STATUS_PACKED: u8 = 0x80;
 /// Most bytes that the packed logs of one block stand for; further ones are stored as they are. A byte of a log costs 8 gas, so
-/// this is more than a block of 60 million gas has.
-pub const UNPACKED_BOUND: usize = 1 << 23;
+/// this is more than a block of 130 million gas has.
+pub const UNPACKED_BOUND: usize = 1 << 24;
 
 /// Columns and heaps of a block file, in the order of the file; the discriminant is the id in the section table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

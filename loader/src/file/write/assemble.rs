@@ -97,6 +97,7 @@ impl Writer {
     ) -> std::io::Result<()> {
         let tables = maps.tables;
         match section {
+            section if self.is_moves_only && SIGNED_COLUMNS.contains(&section) => Ok(()),
             S::Rules => out.put(&self.rules),
             S::Segments => out.put(cast_slice(&self.segments)),
             S::Addresses => tables.addresses.iter().try_for_each(|address| out.put(address.as_slice())),
@@ -123,7 +124,6 @@ impl Writer {
             S::MoveCells => self.spool(section).map_to(out, |cell| tables.cell_places[cell as usize]),
             S::MoveIntx => self.spool(section).map_to(out, |intx| maps.intx(intx)),
             S::MoveLast if self.with_last => self.put_last(tables.cell_places.len(), out),
-            section if self.is_moves_only && SIGNED_COLUMNS.contains(&section) => Ok(()),
             _ => match &mut self.spools[section as usize] {
                 Some(spool) => spool.copy_to(out),
                 None => Ok(()), // reserved: empty
