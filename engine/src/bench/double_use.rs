@@ -1,6 +1,6 @@
 //! Double use: every procedure over columns in memory, beside what merely sorts as many records, and a plain hash map.
 
-use super::{BenchError, Line, Timed, in_turns};
+use super::{BenchError, Line, Peer, Timed, in_turns};
 use crate::double_use::{Columns, NumberedResult, Use, forward, hints, reverse, shards, shards_of, sum};
 use alloy_primitives::{B256, U256};
 use manaflow_loader::file::NumberedMoves;
@@ -218,7 +218,7 @@ fn measure(history: &moves::Plan, plan: &Plan) -> Result<Vec<Line>, BenchError> 
         sorted_too.copy_from_slice(&records);
         sorted_too.radix_sort_builder().with_parallel(false).sort();
     };
-    let peers: Vec<(_, _, Box<dyn FnMut()>)> = vec![
+    let peers: Vec<Peer<'_>> = vec![
         ("voracious", rows, Box::new(by_voracious)),
         ("rdst", rows, Box::new(by_rdst)),
         ("hash-map", rows, Box::new(|| assert!(by_hash_map(&columns), "it is valid"))),

@@ -1,6 +1,6 @@
 //! Hashes: Keccak-256 of many messages, beside sha3 and keccak-asm; roots of lists, beside alloy-trie.
 
-use super::{BenchError, Line, Timed, in_turns};
+use super::{BenchError, Line, Peer, Timed, in_turns};
 use crate::block::ordered_roots;
 use crate::keccak::Backend;
 use alloy_primitives::{B256, keccak256};
@@ -68,8 +68,7 @@ fn messages(length: usize, plan: &Plan) -> Result<Vec<Line>, BenchError> {
     let rows = few.len() as u64;
     let by_sha3 = || few.iter().for_each(|message| _ = std::hint::black_box(Keccak256::digest(message)));
     let by_asm = || few.iter().for_each(|message| _ = std::hint::black_box(keccak256(message)));
-    let peers: Vec<(_, _, Box<dyn FnMut()>)> =
-        vec![("sha3", rows, Box::new(by_sha3)), ("keccak-asm", rows, Box::new(by_asm))];
+    let peers: Vec<Peer<'_>> = vec![("sha3", rows, Box::new(by_sha3)), ("keccak-asm", rows, Box::new(by_asm))];
     let input = format!("{length} bytes");
     Ok(in_turns(("hashes", plan.rows as u64, input), plan.samples, kernels.collect(), peers))
 }
@@ -95,6 +94,6 @@ fn roots(plan: &Plan) -> Result<Vec<Line>, BenchError> {
         work: Box::new(|| drop(std::hint::black_box(ordered_roots(&views)))),
     }];
     let peer = || drop(std::hint::black_box(by_trie(&lists)));
-    let peers: Vec<(_, _, Box<dyn FnMut()>)> = vec![("alloy-trie", rows, Box::new(peer))];
+    let peers: Vec<Peer<'_>> = vec![("alloy-trie", rows, Box::new(peer))];
     Ok(in_turns(("hashes", rows, format!("{} lists", lists.len())), plan.samples, kernels, peers))
 }

@@ -78,12 +78,15 @@ struct Timed<'a> {
     work: Box<dyn FnMut() + 'a>,
 }
 
+/// A library's name, its rows, and its work on them.
+type Peer<'a> = (&'static str, u64, Box<dyn FnMut() + 'a>);
+
 /// Runs kernels and peers in turns. A peer's rows may be fewer: time a row counts.
 fn in_turns(
     (stage, rows, input): (&'static str, u64, String),
     samples: usize,
     mut kernels: Vec<Timed<'_>>,
-    mut peers: Vec<(&'static str, u64, Box<dyn FnMut() + '_>)>,
+    mut peers: Vec<Peer<'_>>,
 ) -> Vec<Line> {
     let mut times = vec![Vec::with_capacity(samples); kernels.len()];
     let mut of_peers = vec![Vec::with_capacity(samples); peers.len()];

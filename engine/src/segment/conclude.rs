@@ -89,14 +89,12 @@ pub fn conclude(
     let mut state_roots = segment.state_roots;
     let with_root = segment.is_from_genesis() && segment.root_at_end != RootAtEnd::No;
     let (final_state, state_root) = final_state(result, exits, with_root)?;
-    if let Some(root) = state_root {
-        if let (RootAtEnd::Due, Some(head)) = (segment.root_at_end, segment.last_head()) {
-            state_roots.checked += 1;
-            state_roots.matched += u64::from(head.header.state_root == root);
-            if head.header.state_root != root {
-                let (got, at) = (head.header.state_root, segment.closing);
-                faults.push(Fault::new(at, Check::Hashes, Reason::WrongStateRoot, got, root));
-            }
+    if let (Some(root), RootAtEnd::Due, Some(head)) = (state_root, segment.root_at_end, segment.last_head()) {
+        state_roots.checked += 1;
+        state_roots.matched += u64::from(head.header.state_root == root);
+        if head.header.state_root != root {
+            let (got, at) = (head.header.state_root, segment.closing);
+            faults.push(Fault::new(at, Check::Hashes, Reason::WrongStateRoot, got, root));
         }
     }
     found.extend(faults);

@@ -21,6 +21,8 @@ impl Lane for u64 {
     fn high(self) -> u32 {
         (self >> 32) as u32
     }
+    // WGSL has no rotation.
+    #[allow(clippy::manual_rotate)]
     fn rol(self, n: u32) -> Self {
         (self << n) | (self >> (64 - n))
     }
