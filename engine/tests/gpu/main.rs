@@ -5,6 +5,7 @@
 
 mod devices;
 mod keccak;
+mod radix;
 
 use manaflow_engine::gpu::{Gpu, Limits, Setup};
 use std::sync::OnceLock;

@@ -6,3 +6,4 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod keccak;
+pub mod radix;
