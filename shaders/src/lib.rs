@@ -113,8 +113,19 @@ pub const RADIX_SCATTER: Stage = Stage {
     ..RADIX_COUNT
 };
 
+/// Double use: each use against the one before it on its cell.
+pub const DOUBLE_USE_COMPARE: Stage = Stage {
+    name: "double_use/compare",
+    files: &[wgsl!("double_use/compare.wgsl")],
+    entry: "compare",
+    workgroup_size: 128,
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+    needs_u64: false,
+};
+
 /// All stages, ascending by name.
 pub const STAGES: &[&Stage] = &[
+    &DOUBLE_USE_COMPARE,
     &KECCAK_DIGEST_U32,
     &KECCAK_DIGEST_U64,
     &RADIX_COUNT,

@@ -4,6 +4,7 @@
 //! skipped. Every stage runs with the checks that wgpu puts in and without them.
 
 mod devices;
+mod double_use;
 mod keccak;
 mod radix;
 
