@@ -89,14 +89,10 @@ pub fn validate_file(file: &BlockFile, checks: Checks) -> u64 {
     let options = Options {
         order: Order::Forward,
         checks,
-        blocks: None,
-        state_root: None,
         limit: 10,
-        fail_fast: false,
-        list_requirements: false,
         backends: Backends::choose(Forced::default()).expect("a backend that is proven"),
         version: env!("CARGO_PKG_VERSION").into(),
-        revm: manaflow_engine::REVM_VERSION.into(),
+        ..Options::default()
     };
     let validation = validate(&[file], &options, &Progress::default()).expect("the file can be judged");
     let expected = if checks == Checks::ALL { Verdict::Valid } else { Verdict::Partial };

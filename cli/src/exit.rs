@@ -94,7 +94,7 @@ impl Failure {
             Self::Import(e) => by_fault(e.is_input()),
             Self::Validate(ValidateError::Usage(_)) | Self::Usage(_) => Code::Usage,
             Self::Validate(e) => by_fault(e.is_input()),
-            Self::Bench(BenchError::Wrong { .. }) => Code::SelfTest,
+            Self::Bench(BenchError::Wrong { .. } | BenchError::Differs { .. }) => Code::SelfTest,
             Self::Bench(BenchError::Usage(_)) => Code::Usage,
             Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
             Self::Backend(BackendError::Unavailable { .. } | BackendError::Device { .. }) => Code::Machine,

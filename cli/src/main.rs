@@ -45,6 +45,8 @@ enum Command {
     Merge(cmd::merge::Args),
     /// Say what is inside a block file, and print its moves.
     Inspect(cmd::inspect::Args),
+    /// Make a block file of moves alone, of any length, to measure double use with.
+    Generate(cmd::generate::Args),
     /// Run spec tests in blockchain form.
     Fixtures(cmd::fixtures::Args),
     /// Measure kernels beside the libraries that they are held against.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Merge(args) => cmd::merge::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Generate(args) => cmd::generate::run(&args),
         Command::Fixtures(args) => cmd::fixtures::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
     };

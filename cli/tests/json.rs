@@ -73,6 +73,19 @@ fn other_commands_are_as_documented() {
     assert_eq!(printed(&args(&["inspect", file])), documented("## `inspect`"));
     let bench = ["bench", "signatures", "--rows", "16", "--samples", "1"];
     assert_eq!(printed(&args(&bench)), documented("## `bench signatures`"));
+    // Which peers there are is no matter of form.
+    let lines = |args: &[&str]| -> BTreeSet<String> {
+        let of_ratio = |key: String| if key.starts_with("results[].ratio") { "results[].ratio".into() } else { key };
+        printed(args).into_iter().map(of_ratio).collect()
+    };
+    let bench = documented("## `bench hashes`, `bench double-use`");
+    assert_eq!(lines(&args(&["bench", "hashes", "--rows", "64", "--samples", "1"])), bench);
+    assert_eq!(lines(&args(&["bench", "double-use", "--moves", "3000", "--samples", "1"])), bench);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("moves.mana");
+    let out = out.to_str().expect("a path in UTF-8");
+    let generate = ["generate", "--moves", "10000", "--plant", "double-use=1", "-o", out];
+    assert_eq!(printed(&args(&generate)), documented("## `generate`"));
     let Some(data) = manaflow_datasets::data_for("other_commands_are_as_documented") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("block.mana");

@@ -167,7 +167,12 @@ pub fn import_by(
 
 fn import_chain(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(&Counts)) -> Result<(), ImportError> {
     let genesis = &chain.genesis;
-    let name = genesis.path.display().to_string();
+    // Where a block is not one, its number says in which of several files.
+    let name = match &chain.files[..] {
+        [file] => file.display().to_string(),
+        [file, others @ ..] => format!("{} and {} more", file.display(), others.len()),
+        [] => genesis.path.display().to_string(),
+    };
     let alloc: Vec<Allocation> = genesis
         .alloc
         .iter()

@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod bench;
 pub mod block;
+pub mod cpu;
 pub mod double_use;
 pub mod fixture;
 pub mod gpu;

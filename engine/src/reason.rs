@@ -11,6 +11,7 @@
 use manaflow_loader::model::{Cell, Location};
 use revm::context::result::{InvalidHeader, InvalidTransaction};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::Write as _;
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// The five checks that can be asked for, in the order in which reports list them.
@@ -78,6 +79,11 @@ impl Checks {
     /// Whether a check is in the set.
     pub const fn has(self, check: Check) -> bool {
         self.0 >> check as u8 & 1 == 1
+    }
+
+    /// Whether it is the one check in the set.
+    pub const fn is_only(self, check: Check) -> bool {
+        self.0 == 1 << check as u8
     }
 
     /// What is in both.
@@ -357,6 +363,30 @@ impl From<&InvalidHeader> for Reason {
     }
 }
 
+/// Longest text of what was got or expected, in bytes: files decide what is in it, and all faults of a run are kept.
+pub const TEXT_BYTES: usize = 1024;
+
+/// A text that is cut off where it is too long; what is left out is not even put together.
+fn bounded(of: &impl fmt::Display) -> String {
+    let mut text = Bounded(String::new());
+    if write!(text, "{of}").is_err() {
+        text.0 += "… (cut off)";
+    }
+    text.0
+}
+
+/// Takes what fits.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let room = TEXT_BYTES - self.0.len();
+        let fits = s.floor_char_boundary(room.min(s.len()));
+        self.0.push_str(&s[..fits]);
+        if fits < s.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
 /// One thing that is wrong with a chain, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
@@ -385,7 +415,7 @@ impl Fault {
         got: impl fmt::Display,
         expected: impl fmt::Display,
     ) -> Self {
-        let (got, expected) = (got.to_string(), expected.to_string());
+        let (got, expected) = (bounded(&got), bounded(&expected));
         Self { location, move_index: None, cell: None, check, reason, got, expected }
     }
 

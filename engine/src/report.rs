@@ -185,6 +185,8 @@ pub struct Run {
     pub procedure: String,
     /// Worker threads.
     pub threads: usize,
+    /// Processor time by stage, of all threads, in seconds: the checks, and `decoding`.
+    pub cpu_seconds: BTreeMap<String, f64>,
     /// Who did the work, by stage.
     pub backends: BTreeMap<String, String>,
     /// Versions.

@@ -1,6 +1,6 @@
 //! `PROTOCOL.md` against the code: what the text says in tables and bytes is what the code does.
 
-use alloy_primitives::{B256, U256, address, hex, keccak256};
+use alloy_primitives::{Address, B256, U256, address, hex, keccak256};
 use manaflow_engine::double_use::model::{CellUse, definition};
 use manaflow_engine::double_use::{EXIT_BYTES, SegmentResult, file_digest};
 use manaflow_engine::reason::{Check, Reason};
@@ -97,14 +97,28 @@ fn final_state_is_digested_as_section_7_says() {
     assert_eq!(leaves(&[]).digest(), keccak256([]));
     for (exit, bytes) in &exits {
         assert_eq!(bytes.len(), EXIT_BYTES);
-        assert_eq!(leaves(&[*exit]).digest(), keccak256(bytes), "{}", exit.0);
+        assert_eq!(leaves(&[*exit]).digest(), keccak256(keccak256(bytes)), "{}", exit.0);
     }
     let result = leaves(&exits.each_ref().map(|(exit, _)| *exit));
     let whole = exits.map(|(_, bytes)| bytes).concat();
-    assert_eq!(result.digest(), keccak256(&whole));
+    assert_eq!(result.digest(), keccak256(keccak256(&whole)));
+    // The border of a chunk, of what is hashed at a time, and one more of each.
+    for count in [63_u64, 64, 65, 128, 129, 64 * 64, 64 * 64 + 1] {
+        let cell = |i| Cell::storage(Address::ZERO, 0, U256::from(i));
+        let writes: Vec<Write> = (0..count).map(|i| (cell(i), (100, 3), Value::Word(U256::from(i + 1)))).collect();
+        let bytes: Vec<Vec<u8>> = (0..count)
+            .map(|i| {
+                let word = |n: u64| U256::from(n).to_be_bytes::<32>();
+                let version = hex!("0000000064000003");
+                [&[1][..], &[0; 24], &word(i), &version, &[0; 45], &word(i + 1)].concat()
+            })
+            .collect();
+        let hashes: Vec<B256> = bytes.chunks(64).map(|chunk| keccak256(chunk.concat())).collect();
+        assert_eq!(leaves(&writes).digest(), keccak256(hashes.concat()), "{count}");
+    }
 
     let of_file = file_digest([(100, 102, result.digest()), (200, 200, B256::repeat_byte(1))]);
-    let first = [&100u64.to_be_bytes()[..], &102u64.to_be_bytes(), keccak256(&whole).as_slice()].concat();
+    let first = [&100u64.to_be_bytes()[..], &102u64.to_be_bytes(), result.digest().as_slice()].concat();
     let second = [&200u64.to_be_bytes()[..], &200u64.to_be_bytes(), &[1; 32]].concat();
     assert_eq!(of_file, keccak256([first, second].concat()));
 }

@@ -8,12 +8,16 @@ pub mod file;
 mod map;
 pub mod model;
 pub mod rules;
+mod scratch;
 pub mod source;
+mod split_mix;
 pub mod summary;
 mod watch;
 mod whole;
 
 pub use error::{Error, Result};
 pub use map::ignore_file_size_signal;
+pub use scratch::Scratch;
+pub use split_mix::SplitMix64;
 pub use watch::Watch;
 pub use whole::WholeFile;

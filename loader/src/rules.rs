@@ -73,6 +73,20 @@ pub struct BlobParameters {
     pub base_fee_update_fraction: u64,
 }
 
+impl BlobParameters {
+    /// Refuses what no block could be judged by: fees divide by the fraction, excess gas by the maximum.
+    pub fn check(&self) -> Result<(), String> {
+        if self.max == 0 || self.target > self.max || self.base_fee_update_fraction == 0 {
+            return Err(format!(
+                "got target {}, max {}, baseFeeUpdateFraction {}, expected target <= max, max > 0, \
+                 0 < baseFeeUpdateFraction < 2^64",
+                self.target, self.max, self.base_fee_update_fraction
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// The rules of a chain. `None` as activation means never.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -174,6 +188,9 @@ impl ChainRules {
         }
         if !rules.blobs.is_sorted_by_key(|b| b.time) {
             return Err("blob parameters are not ascending by time".into());
+        }
+        for (i, blobs) in rules.blobs.iter().enumerate() {
+            blobs.check().map_err(|reason| format!("blobs: {i}: {reason}"))?;
         }
         Ok(rules)
     }

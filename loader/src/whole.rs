@@ -28,8 +28,11 @@ enum Kind {
 
 impl WholeFile {
     /// An empty file in the folder of `path`, with the permissions of any new file.
+    ///
+    /// A link is followed, so that it stays one.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
+        let path = path.as_ref();
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         faulty::step()?;
         let file = match unnamed(folder_of(&path)) {
             Some(file) => Kind::Unnamed(file),

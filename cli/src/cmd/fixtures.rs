@@ -6,7 +6,6 @@
 use crate::exit::{Code, Failure};
 use crate::output::{grouped, tell, write_to};
 use crate::progress::{Display, Done};
-use manaflow_engine::backend::Backends;
 use manaflow_engine::fixture::{Expects, Judged, Trial, judge, makes_one_of, rlp_chain, storage_without_nonce, trials};
 use manaflow_engine::import::{ImportError, import};
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, validate};
@@ -318,14 +317,9 @@ impl Worker {
         let options = |order| Options {
             order,
             checks: Checks::ALL,
-            blocks: None,
             state_root: Some(StateRootAt::Every(1)),
-            limit: usize::MAX,
-            fail_fast: false,
-            list_requirements: false,
-            backends: Backends::default(),
             version: env!("CARGO_PKG_VERSION").into(),
-            revm: manaflow_engine::REVM_VERSION.into(),
+            ..Options::default()
         };
         let ran = |order| self.pool.install(|| validate(&[&file], &options(order), &Progress::default()));
         let (forward, reverse) = (ran(Order::Forward)?.report, ran(Order::Reverse)?.report);

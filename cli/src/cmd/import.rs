@@ -1,10 +1,10 @@
 //! `manaflow import`: sources → moves → a block file.
 
 use crate::exit::{Code, Failure};
-use crate::output::{check_output, grouped, tell};
+use crate::output::{grouped, tell};
 use crate::progress::{Display, Done};
 use manaflow_loader::file::Writer;
-use manaflow_loader::source::{Options, recognise};
+use manaflow_loader::source::{Options, Source, recognise};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -50,18 +50,8 @@ pub struct Args {
 
 /// Runs `import`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
-    if args.output.as_os_str() == "-" {
-        return Err(Failure::Usage(
-            "a block file is put together in place and cannot be streamed to standard output".into(),
-        ));
-    }
     let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
-    check_output(&args.output, &inputs)?;
-    if args.output.metadata().is_ok_and(|m| !m.is_file()) {
-        return Err(Failure::Usage(format!("{}: is no regular file, which a block file is", args.output.display())));
-    }
-    // A link is followed, so that it stays one.
-    let output = args.output.canonicalize().unwrap_or_else(|_| args.output.clone());
+    let output = super::block_file_output(&args.output, &inputs)?;
     super::validate::start_threads(args.threads)?;
     let backends = super::backends(&args.backend)?;
     let started = Instant::now();
@@ -69,6 +59,10 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;
     for left_out in &recognised.left_out {
         tell(&format!("left out: {}: {}", left_out.path.display(), left_out.reason));
+    }
+    if let [Source::Chain(chain), Source::Snapshot(_), ..] = &recognised.sources[..] {
+        let genesis = chain.genesis.path.display();
+        tell(&format!("note: the snapshots are taken as blocks of the chain that begins with {genesis}"));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
     let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;

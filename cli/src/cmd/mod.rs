@@ -2,17 +2,19 @@
 
 pub mod bench;
 pub mod fixtures;
+pub mod generate;
 pub mod import;
 pub mod inspect;
 pub mod merge;
 pub mod validate;
 
 use crate::exit::Failure;
+use crate::output::check_output;
 use manaflow_engine::backend::{Backends, Forced, VARIABLE};
 use manaflow_loader::Watch;
 use manaflow_loader::rules::ChainRules;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Chains that are built in.
@@ -47,6 +49,21 @@ fn watched<T>(paths: &[PathBuf], work: impl FnOnce() -> Result<T, Failure>) -> R
     set_hook(Box::new(move |info| after(info)));
     watch.changed()?;
     done.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Where a block file is to be written. Refuses what it cannot be, before any work is done.
+fn block_file_output(path: &Path, inputs: &[PathBuf]) -> Result<PathBuf, Failure> {
+    if path.as_os_str() == "-" {
+        return Err(Failure::Usage(
+            "a block file is put together in place and cannot be streamed to standard output".into(),
+        ));
+    }
+    check_output(path, inputs)?;
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(Failure::Usage(format!("{}: is no regular file, which a block file is", path.display())));
+    }
+    // A link is followed, so that it stays one.
+    Ok(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()))
 }
 
 /// What the system refuses of the output is no fault of the input.

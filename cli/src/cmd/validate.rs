@@ -6,8 +6,9 @@ use crate::progress::{Display, Done};
 use crate::words::{Outputs, emit, reverse_in_words};
 use alloy_primitives::{B256, keccak256};
 use manaflow_engine::reason::Check;
+use manaflow_engine::report::BlockRange;
 use manaflow_engine::validate::{
-    Checks, Options, Order, Parts, Progress, StateRootAt, Validation, summarise, validate,
+    Checks, Memory, Options, Order, Parts, Procedure, Progress, StateRootAt, Validation, summarise, validate,
 };
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::summary::{Segment, Summary};
@@ -64,6 +65,16 @@ pub struct Args {
     /// Stop after the blocks in work once there is a fault.
     #[arg(long)]
     fail_fast: bool,
+    /// How double use is judged: streaming (a table of live versions), sorted (partitioned; spills to disk beyond --memory), or
+    /// summed (by a keyed sum, for files with the hint `last`); all say the same. Default: streaming, shuffled sorted.
+    #[arg(long, value_name = "HOW")]
+    double_use: Option<DoubleUseArg>,
+    /// What sorting may take of the memory, as in 512MiB or 4GiB; default: a quarter of the machine's.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// Folder for what exceeds it; default: that of temporary files.
+    #[arg(long, value_name = "FOLDER")]
+    scratch: Option<PathBuf>,
     /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
     /// wgpu (a GPU, also one in software); default: the fastest of the processor.
     #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
@@ -86,6 +97,13 @@ pub struct Args {
     /// Write what must hold before the blocks, one JSON object a line; - is standard output.
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DoubleUseArg {
+    Streaming,
+    Sorted,
+    Summed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +133,27 @@ fn parse_range(s: &str) -> Result<RangeInclusive<u64>, String> {
         return Err(format!("{s:?} is empty: the first block is above the last"));
     }
     Ok(a..=b)
+}
+
+fn parse_bytes(s: &str) -> Result<u64, String> {
+    let digits = s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
+    let (number, unit) = s.split_at(digits);
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err("expected a number of bytes, KiB, MiB, GiB or TiB, as in 512MiB".into()),
+    };
+    let bytes = number.parse().ok().and_then(|n: u64| n.checked_shl(shift).filter(|bytes| bytes >> shift == n));
+    bytes.ok_or_else(|| format!("{s:?} is no number of bytes below 2^64"))
+}
+
+/// What sorting may take if nobody says: a quarter of the machine's memory.
+fn memory_of_machine() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(info.mem_unit.into()) / 4
 }
 
 fn parse_state_root(s: &str) -> Result<StateRootAt, String> {
@@ -153,6 +192,15 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         limit: args.limit,
         fail_fast: args.fail_fast,
         list_requirements: args.requirements.is_some(),
+        double_use: args.double_use.map(|how| match how {
+            DoubleUseArg::Streaming => Procedure::Streaming,
+            DoubleUseArg::Sorted => Procedure::Sorted,
+            DoubleUseArg::Summed => Procedure::Summed,
+        }),
+        memory: Memory {
+            bytes: args.memory.unwrap_or_else(memory_of_machine),
+            folder: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
+        },
         backends: super::backends(&args.backend)?,
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
@@ -161,11 +209,27 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     if let (Some(path), Some(summary)) = (&args.summary, summary) {
         summary.write(path).map_err(super::unwritable)?;
     }
+    say_what_is_missing(&validation.report.blocks, args);
     let code = emit(&validation, &checks, &outputs)?;
     if options.order == Order::Reverse {
         tell(&reverse_in_words(&validation.report));
     }
     Ok(code)
+}
+
+/// A verdict on fewer blocks than a reader may think of.
+fn say_what_is_missing(judged: &BlockRange, args: &Args) {
+    let missing = judged.last - judged.first + 1 - judged.count;
+    // A file of snapshots is what it is.
+    if missing > 0 && args.files.len() > 1 {
+        tell(&format!("note: {} blocks between {} and {} are in no file", grouped(missing), judged.first, judged.last));
+    }
+    if let Some(asked) =
+        args.blocks.as_ref().filter(|asked| *asked.start() < judged.first || *asked.end() > judged.last)
+    {
+        let (first, last) = (judged.first, judged.last);
+        tell(&format!("note: of blocks {}..{} the files have {first}..{last}", asked.start(), asked.end()));
+    }
 }
 
 /// Opens the files and judges them; with a checkpoint in parts, from where an earlier run was interrupted.

@@ -2,7 +2,6 @@
 //! comes out.
 
 use super::*;
-use manaflow_engine::backend::Backends;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, validate};
 use manaflow_loader::file::BlockFile;
 use std::fs::OpenOptions;
@@ -123,14 +122,11 @@ fn a_file_changed_after_it_was_opened_gives_no_verdict() {
     let options = |order| Options {
         order,
         checks: Checks::ALL,
-        blocks: None,
-        state_root: None,
         limit: 10,
-        fail_fast: false,
         list_requirements: true,
-        backends: Backends::default(),
         version: String::new(),
         revm: String::new(),
+        ..Options::default()
     };
     let mut draw = draw();
     let (mut errors, mut panics) = (0, 0);

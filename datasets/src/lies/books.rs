@@ -59,7 +59,7 @@ pub fn faults(sample: &Sample) -> Option<Faults> {
         if segment.start.first == 0 {
             let moves = segment.blocks.iter().flat_map(|b| &b.transactions).flat_map(|t| &t.moves);
             let (last, tip) = (segment.blocks.len() as u64 - 1, segment.blocks.last()?);
-            if state_root(moves) != Some(decode_header(&tip.body.header)?.state_root) {
+            if state_root(moves) != decode_header(&tip.body.header)?.state_root {
                 faults.insert((last, tip.transactions.len() as u64 - 1, Reason::WrongStateRoot));
             }
         }
@@ -210,28 +210,27 @@ fn receipts(bytes: &[&[u8]], outcomes: &[&Outcome]) -> Vec<ReceiptEnvelope> {
 
 type Account = (u64, U256, B256);
 
-/// The root of what the writes leave, taken one after the other; `None` if there is none.
-fn state_root<'a>(moves: impl Iterator<Item = &'a Move>) -> Option<B256> {
+/// The root of what the last writes leave: accounts, and words of the generation that the account's last write names, 0 if
+/// nobody wrote it.
+fn state_root<'a>(moves: impl Iterator<Item = &'a Move>) -> B256 {
+    let mut last: BTreeMap<Cell, Value> = BTreeMap::new();
+    moves.filter(|m| m.mode == Mode::Write).for_each(|m| _ = last.insert(m.cell, m.next));
     let mut accounts: BTreeMap<Address, Account> = BTreeMap::new();
     let mut words: BTreeMap<Address, BTreeMap<U256, U256>> = BTreeMap::new();
-    for m in moves.filter(|m| m.mode == Mode::Write) {
-        match (m.prev, m.next) {
-            (Value::Account(prev), Value::Account(next)) => {
-                if prev.generation != next.generation || !next.present {
-                    words.remove(&m.cell.addr);
-                }
-                match next.present {
-                    true => _ = accounts.insert(m.cell.addr, (next.nonce, next.balance, next.code_hash)),
-                    false => _ = accounts.remove(&m.cell.addr),
-                }
-            }
-            (_, Value::Word(word)) if m.cell.mark == Mark::Storage => {
-                words.entry(m.cell.addr).or_default().insert(m.cell.slot, word);
+    for (cell, value) in &last {
+        let live = match last.get(&Cell::account(cell.addr)) {
+            Some(Value::Account(account)) => account.generation,
+            _ => 0,
+        };
+        match value {
+            Value::Account(a) if a.present => _ = accounts.insert(cell.addr, (a.nonce, a.balance, a.code_hash)),
+            Value::Word(word) if cell.mark == Mark::Storage && cell.generation == live => {
+                words.entry(cell.addr).or_default().insert(cell.slot, *word);
             }
             _ => {}
         }
     }
-    Some(root(accounts, &words))
+    root(accounts, &words)
 }
 
 /// The root of an allocation: words without an account have none, and words of another generation than the account's

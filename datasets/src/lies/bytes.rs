@@ -157,8 +157,7 @@ const ASCENDING: [(&str, &str, Section); 8] = [
 
 /// Rows that are nobody's, at a section's end, that begin with a byte and go on in zeros. Name, what the error says, section,
 /// the byte.
-const ROWS: [(&str, &str, Section, u8); 5] = [
-    ("reserved section in use: move-last", "reserved, but not empty", Section::MoveLast, 0),
+const ROWS: [(&str, &str, Section, u8); 4] = [
     ("reserved section in use: ecrecover-claims", "reserved, but not empty", Section::EcrecoverClaims, 0),
     ("an unknown kind of version", "foreign", Section::Foreign, 7),
     ("code bytes that are nobody's", "code-ends", Section::CodeBytes, 0),

@@ -2,7 +2,6 @@
 
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use manaflow_engine::REVM_VERSION;
 use manaflow_engine::backend::Backends;
 use manaflow_engine::double_use::{Assumption, Demand};
 use manaflow_engine::import::import;
@@ -111,13 +110,11 @@ fn judge(
             order,
             checks,
             blocks: blocks.cloned(),
-            state_root: None,
             limit: 1 << 20,
-            fail_fast: false,
             list_requirements: true,
             backends,
             version: String::new(),
-            revm: REVM_VERSION.into(),
+            ..Options::default()
         };
         match validate(&[&file], &options, &Progress::default()) {
             Ok(v) => Answer::Judged(Box::new(Judged {

@@ -26,7 +26,6 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
     let mut sink = Sink { check: Check::Blocks, faults };
     if input.head.number == 0 {
         genesis(input, &mut sink);
-        return unchecked;
     }
     let fork = fork_of(input.head.header, rules);
     let opening = input.at(0);
@@ -34,6 +33,9 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
         let got = super::or_none(input.withdrawals.map(|list| format!("a list of {}", list.len())));
         let expected = if fork >= Fork::Shanghai { "a list" } else { "none" };
         sink.push(opening, Reason::WithdrawalsPresence, got, expected);
+    }
+    if input.head.number == 0 {
+        return unchecked;
     }
     if fork >= Fork::Osaka {
         let bytes = rlp_length(input);

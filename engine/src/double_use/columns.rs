@@ -113,17 +113,21 @@ pub(super) fn use_at<C: Columns>(columns: &C, row: u32, start: usize, i: usize) 
 pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
     check_shape(columns)?;
     check_foreign(columns)?;
+    let refusal = |version: &Version| match version {
+        Version::Base(_) | Version::Assumed if columns.first() == 0 => {
+            Some(format!("{version:?} in a segment from genesis"))
+        }
+        Version::Base(f) if *f > columns.first() => {
+            Some(format!("base({f}) in a segment that begins at {}", columns.first()))
+        }
+        _ => None,
+    };
     for (i, version) in columns.foreign().iter().enumerate() {
-        let place = || format!("foreign version {i}");
-        match version {
-            Version::Base(_) | Version::Assumed if columns.first() == 0 => {
-                return Err(Malformed::new(place(), format!("{version:?} in a segment from genesis")));
-            }
-            Version::Base(f) if *f > columns.first() => {
-                let reason = format!("base({f}) in a segment that begins at {}", columns.first());
-                return Err(Malformed::new(place(), reason));
-            }
-            _ => {}
+        // A list that serves several segments, or none of whose uses says it, does no harm.
+        if let Some(reason) = refusal(version)
+            && columns.intx().contains(&(i as u32))
+        {
+            return Err(Malformed::new(format!("foreign version {i}"), reason));
         }
     }
     Ok(())

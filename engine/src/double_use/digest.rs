@@ -1,6 +1,7 @@
 //! The final state digest: what a segment, and a file, leave behind, in 32 bytes.
 //!
-//! Keccak-256 over the known exits, ascending by cell, 142 bytes each, integers big-endian:
+//! Keccak-256 over the Keccak-256 hashes of chunks of 64 known exits each, the last chunk shorter, ascending by cell (of none:
+//! Keccak-256 of nothing); so that lanes and workers share the work. An exit has 142 bytes, integers big-endian:
 //!
 //! | bytes | field |
 //! |---|---|
@@ -15,7 +16,8 @@
 //! then the word (32). A file's digest is Keccak-256 over (first block, last block, digest) of its segments, 8 + 8 + 32 bytes
 //! each, in their order; generations count from the segment's origin.
 
-use super::result::SegmentResult;
+use super::result::{Exit, SegmentResult};
+use crate::keccak::keccak256_batch;
 use alloy_primitives::{B256, Keccak256};
 use manaflow_loader::model::{Cell, Location, Value};
 
@@ -25,11 +27,50 @@ pub const EXIT_BYTES: usize = 142;
 impl SegmentResult {
     /// Keccak-256 over the known exits.
     pub fn digest(&self) -> B256 {
-        let mut hasher = Keccak256::new();
-        for e in self.exits.iter().filter(|e| self.is_known(e)) {
-            hasher.update(encode(&e.cell, e.version, &e.value));
+        let mut digest = ExitsDigest::default();
+        self.exits.iter().filter(|e| self.is_known(e)).for_each(|e| digest.add(e));
+        digest.finish()
+    }
+}
+
+/// Exits whose encodings are one message.
+const CHUNK: usize = 64;
+/// Messages that are hashed together.
+const BATCH: usize = 64;
+
+/// The digest of exits that come one by one, ascending by cell.
+#[derive(Debug, Default)]
+pub struct ExitsDigest {
+    hasher: Keccak256,
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl ExitsDigest {
+    /// Adds an exit above all before it.
+    pub fn add(&mut self, exit: &Exit) {
+        self.bytes.extend_from_slice(&encode(&exit.cell, exit.version, &exit.value));
+        self.count += 1;
+        if self.bytes.len() == CHUNK * BATCH * EXIT_BYTES {
+            self.hash();
         }
-        hasher.finalize()
+    }
+
+    /// Exits added.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn hash(&mut self) {
+        let chunks: Vec<&[u8]> = self.bytes.chunks(CHUNK * EXIT_BYTES).collect();
+        keccak256_batch(&chunks).iter().for_each(|hash| self.hasher.update(hash));
+        self.bytes.clear();
+    }
+
+    /// The digest.
+    pub fn finish(mut self) -> B256 {
+        self.hash();
+        self.hasher.finalize()
     }
 }
 

@@ -5,7 +5,8 @@
 //! values: equal numbers are not asked for. Cost: n log n in the raw findings.
 
 use super::columns::{Columns, Use};
-use super::result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
+use super::exits::{Exits, LastWrite};
+use super::result::{Assumption, Culprit, Demand, NumberedResult, Reason, Window};
 use manaflow_loader::model::{Value, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,7 +122,8 @@ pub(super) struct Findings {
     open: Vec<Use>,
     /// Cell to last row.
     assumed: BTreeMap<u32, u32>,
-    pub exits: Vec<Exit<u32, u32>>,
+    /// Last writes, for procedures without a table of live versions.
+    pub exits: Vec<LastWrite>,
 }
 
 impl Findings {
@@ -159,22 +161,30 @@ impl Findings {
     }
 
     /// The result: distinct, sorted.
-    pub fn finish<C: Columns>(mut self, judge: &Judge<'_, C>) -> SegmentResult<u32, u32> {
+    pub fn finish<C: Columns>(mut self, judge: &Judge<'_, C>) -> NumberedResult {
+        let exits = Exits::of(judge.columns.cell_count(), std::mem::take(&mut self.exits));
+        self.finish_with(judge, exits)
+    }
+
+    /// The same with the last writes of a table of live versions.
+    pub fn finish_live<C: Columns>(self, judge: &Judge<'_, C>, live: Vec<u64>) -> NumberedResult {
+        self.finish_with(judge, Exits::of_live(live, judge.row_codes, NONE))
+    }
+
+    fn finish_with<C: Columns>(self, judge: &Judge<'_, C>, exits: Exits) -> NumberedResult {
         let columns = judge.columns;
-        self.exits.sort_unstable_by_key(|e| e.cell);
         let origin = columns.origin();
-        SegmentResult {
+        NumberedResult {
             first: judge.first,
             end: columns.first().saturating_add(columns.blocks()),
             origin,
             parent_hash: columns.parent_hash().filter(|_| judge.first == columns.first()),
             culprits: culprits(self.wrong, judge),
             requirements: requirements(self.open, judge),
-            exits: self.exits,
+            exits,
             assumed: (self.assumed.into_iter())
                 .map(|(cell, row)| (Assumption { cell, origin, declared: true }, columns.location(row)))
                 .collect(),
-            anchors: BTreeMap::new(),
         }
     }
 }
@@ -245,9 +255,4 @@ fn requirements<C: Columns>(mut open: Vec<Use>, judge: &Judge<'_, C>) -> Vec<Dem
         demands[start..].sort_unstable();
     }
     demands
-}
-
-/// The exit of a cell.
-pub(super) fn exit<C: Columns>(columns: &C, cell: u32, row: u32, value: u32) -> Exit<u32, u32> {
-    Exit { cell, version: columns.location(row), value, origin: columns.origin(), counts_from: columns.origin() }
 }

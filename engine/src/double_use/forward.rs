@@ -8,9 +8,9 @@
 //! whether a use writes is data, not a branch, since nobody can foretell it.
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
-use super::findings::{Alone, Entry, Findings, Judge, NONE, exit};
+use super::findings::{Alone, Entry, Findings, Judge, NONE};
 use super::memory::prefetch;
-use super::result::SegmentResult;
+use super::result::NumberedResult;
 use manaflow_loader::model::Version;
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -30,12 +30,12 @@ const fn version(live: u64) -> u32 {
 }
 
 /// Judges a segment. Errors: columns that are no segment's.
-pub fn forward<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
+pub fn forward<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     Ok(run(columns))
 }
 
-pub(super) fn run<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
+pub(super) fn run<C: Columns>(columns: &C) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
     let mut findings = Findings::default();
     let mut table = vec![UNUSED; columns.cell_count() as usize];
@@ -57,8 +57,7 @@ pub(super) fn run<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
             *live = select_unpredictable(is_write, entry(code, next[i]), *live);
         }
     }
-    exits(&judge, 0, &table, &mut findings);
-    findings.finish(&judge)
+    findings.finish_live(&judge, table)
 }
 
 /// What is known before the first use.
@@ -95,15 +94,6 @@ impl Ground {
     #[inline(always)]
     pub fn is_more(&self, intx: u32, code: u32, is_write: bool, row_codes: u32) -> bool {
         (intx >= code) | (is_write & (intx < row_codes) & self.virgin.is_none_or(|virgin| virgin != intx))
-    }
-}
-
-/// Last writes of the cells from `first` on.
-pub(super) fn exits<C: Columns>(judge: &Judge<'_, C>, first: u32, table: &[u64], findings: &mut Findings) {
-    for (cell, &live) in (first..).zip(table) {
-        if version(live) != NONE && version(live) >= judge.row_codes {
-            findings.exits.push(exit(judge.columns, cell, version(live) - judge.row_codes, live as u32));
-        }
     }
 }
 

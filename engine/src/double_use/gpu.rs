@@ -16,8 +16,8 @@
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
 use super::findings::{Alone, Entry, Findings, Judge};
-use super::forward::{self, Ground, UNUSED};
-use super::result::SegmentResult;
+use super::forward::{Ground, UNUSED, entry};
+use super::result::NumberedResult;
 use super::shards;
 use crate::gpu::{Gpu, GpuError, Pipeline};
 use crate::radix::Sorter;
@@ -79,7 +79,7 @@ impl<'a> Device<'a> {
     }
 
     /// Judges a segment. A device that fails is replaced by the processor, which says so. Errors: columns that are no segment's.
-    pub fn judge<C: Columns>(&self, columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
+    pub fn judge<C: Columns>(&self, columns: &C) -> Result<NumberedResult, Malformed> {
         match self.try_judge(columns) {
             Ok(result) => Ok(result),
             Err(NotJudged::Malformed(error)) => Err(error),
@@ -91,17 +91,19 @@ impl<'a> Device<'a> {
     }
 
     /// Judges a segment. Errors: columns that are no segment's; a device that fails, or does not take as much.
-    pub fn try_judge<C: Columns>(&self, columns: &C) -> Result<SegmentResult<u32, u32>, NotJudged> {
+    pub fn try_judge<C: Columns>(&self, columns: &C) -> Result<NumberedResult, NotJudged> {
         check(columns)?;
         let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
         self.gpu.bounded("versions", codes, u64::from(WRITE - 1))?;
         let judge = Judge::new(columns, columns.first());
         let mut findings = Findings::default();
         let ground = Ground::new(columns);
+        let mut live = vec![UNUSED; columns.cell_count() as usize];
         for cells in self.parts(columns)? {
-            part(&judge, &ground, cells, &mut findings, |uses, ends| self.compare(&judge, &ground, uses, ends))?;
+            let ends = &mut live[cells.start as usize..cells.end as usize];
+            part(&judge, &ground, cells, ends, &mut findings, |uses, ends| self.compare(&judge, &ground, uses, ends))?;
         }
-        Ok(findings.finish(&judge))
+        Ok(findings.finish_live(&judge, live))
     }
 
     /// Ranges of cells, each of which with its uses is not too much.
@@ -155,30 +157,29 @@ impl<'a> Device<'a> {
     }
 }
 
-/// Judges the cells of a range. `compare` says what is flagged, and leaves in `ends`, which holds what is known before, what
-/// is live after the last use of each cell.
+/// Judges the cells of a range. In `ends` it leaves what is live after the last use of each. `compare` says what is flagged, and
+/// gets there what is known before.
 fn part<C: Columns, E>(
     judge: &Judge<'_, C>,
     ground: &Ground,
     cells: Range<u32>,
+    ends: &mut [u64],
     findings: &mut Findings,
     compare: impl FnOnce(&Uses, &mut [u64]) -> Result<Vec<u32>, E>,
 ) -> Result<(), E> {
-    let mut ends = vec![UNUSED; cells.len()];
-    ground.lay(cells.start, &mut ends);
+    ground.lay(cells.start, ends);
     let uses = Uses::gather(judge, &cells);
     if uses.cells.is_empty() {
         return Ok(());
     }
-    let flags = compare(&uses, &mut ends)?;
-    settle(judge, &uses, cells.start, &flags, &mut ends, findings);
-    forward::exits(judge, cells.start, &ends, findings);
+    let flags = compare(&uses, ends)?;
+    settle(judge, &uses, cells.start, &flags, ends, findings);
     Ok(())
 }
 
 /// The same procedure with the stage's twin for the device.
 #[cfg(test)]
-pub(super) fn by_twin<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
+pub(super) fn by_twin<C: Columns>(columns: &C) -> NumberedResult {
     let (judge, ground) = (Judge::new(columns, columns.first()), Ground::new(columns));
     let mut findings = Findings::default();
     let compare = |uses: &Uses, ends: &mut [u64]| -> Result<Vec<u32>, std::convert::Infallible> {
@@ -199,8 +200,9 @@ pub(super) fn by_twin<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
         );
         Ok(flags)
     };
-    let Ok(()) = part(&judge, &ground, 0..columns.cell_count(), &mut findings, compare);
-    findings.finish(&judge)
+    let mut live = vec![UNUSED; columns.cell_count() as usize];
+    let Ok(()) = part(&judge, &ground, 0..columns.cell_count(), &mut live, &mut findings, compare);
+    findings.finish_live(&judge, live)
 }
 
 /// The uses of a part, in the order of rows.
@@ -281,7 +283,11 @@ fn settle<C: Columns>(
     // Stable: the uses of a cell stay in order.
     again.sort_by_key(|u| u.cell);
     for of_cell in again.chunk_by(|a, b| a.cell == b.cell) {
-        ends[(of_cell[0].cell - first) as usize] = UNUSED;
+        let end = &mut ends[(of_cell[0].cell - first) as usize];
+        *end = UNUSED;
         shards::compare(judge, of_cell, findings);
+        if let Some(last) = findings.exits.pop() {
+            *end = entry(last.row + judge.row_codes, last.value);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Double use (judgement D): does every use consume or observe the version that is live at its location?
 //!
 //! The law is section 5 of `PROTOCOL.md`; `model` is that section as a plain program. `forward`, `reverse` and `shards` give
-//! the same [`SegmentResult`] from the columns of one segment, byte for byte; `merge` puts results of adjacent segments
+//! the same [`NumberedResult`] from the columns of one segment, byte for byte; `merge` puts results of adjacent segments
 //! together; `sum` confirms what is valid and leaves the rest to the others. [`Procedure`] is all of them behind one
 //! interface. [`gpu`] does what `shards` does on a device. Nothing here looks at anything but moves.
 //!
@@ -16,6 +16,7 @@
 
 mod columns;
 mod digest;
+mod exits;
 mod findings;
 mod forward;
 pub mod gpu;
@@ -27,17 +28,20 @@ mod procedure;
 mod result;
 mod reverse;
 mod shards;
+mod spill;
 mod sum;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use columns::{Columns, Malformed, Use};
 pub(crate) use digest::encode;
-pub use digest::{EXIT_BYTES, file_digest};
+pub use digest::{EXIT_BYTES, ExitsDigest, file_digest};
+pub use exits::{Exits, LastWrite};
 pub use forward::forward;
 pub use merge::merge;
 pub use procedure::Procedure;
-pub use result::{Assumption, Culprit, Demand, Exit, Reason, SegmentResult, Window};
+pub use result::{Assumption, Culprit, Demand, Exit, NumberedResult, Reason, SegmentResult, Window};
 pub use reverse::{Reverse, reverse};
-pub use shards::{shards, shards_of};
-pub use sum::{Key, hints, sum};
+pub use shards::{shards, shards_of, shards_within};
+pub use spill::Spill;
+pub use sum::{Key, hints, sum, summed};

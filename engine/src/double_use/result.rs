@@ -1,9 +1,10 @@
 //! What double use says of a segment: culprits, demands left open, exits, assumptions. The form in which segments are merged.
 //!
 //! All lists are sorted by cell and then as their types are ordered, so that equal results are equal bytes. The procedures
-//! give cells and values as numbers (`SegmentResult<u32, u32>`); [`SegmentResult::resolve`] makes them whole.
+//! give cells and values as numbers ([`NumberedResult`]); [`NumberedResult::resolve`] makes them whole.
 
 use super::columns::{Columns, row_at};
+use super::exits::Exits;
 use alloy_primitives::{Address, B256};
 use manaflow_loader::model::{Cell, Location, Mark, Value, Version};
 use std::collections::BTreeMap;
@@ -81,7 +82,7 @@ pub struct Culprit<C = Cell, V = Value> {
     pub counts_from: u64,
     /// Version and value that were live; of a contradiction, those that the demands before it agree on. `None` if unknown.
     pub expected: Option<(Version, V)>,
-    /// Place of the move in its transaction; as numbers, before [`SegmentResult::resolve`], 0.
+    /// Place of the move in its transaction; as numbers, before [`NumberedResult::resolve`], 0.
     pub place: u32,
 }
 
@@ -102,7 +103,7 @@ pub struct Demand<C = Cell, V = Value> {
     pub origin: u64,
     /// Block from which the generations in it count: the origin, or an earlier one that a merge brought it to.
     pub counts_from: u64,
-    /// Place of the first use's move in its transaction; as numbers, before [`SegmentResult::resolve`], 0.
+    /// Place of the first use's move in its transaction; as numbers, before [`NumberedResult::resolve`], 0.
     pub place: u32,
 }
 
@@ -165,9 +166,38 @@ impl<C, V> SegmentResult<C, V> {
     }
 }
 
-impl SegmentResult<u32, u32> {
+/// What a procedure says of one import's segment, in the numbers of its columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NumberedResult {
+    /// First block; 0 means from genesis.
+    pub first: u64,
+    /// Block after the last.
+    pub end: u64,
+    /// Block from which generations count.
+    pub origin: u64,
+    /// Parent hash that the first header states.
+    pub parent_hash: Option<B256>,
+    /// Wrong demands, sorted.
+    pub culprits: Vec<Culprit<u32, u32>>,
+    /// Demands left open, sorted; none from genesis.
+    pub requirements: Vec<Demand<u32, u32>>,
+    /// Last writes.
+    pub exits: Exits,
+    /// Cells assumed, and the last use that does.
+    pub assumed: BTreeMap<Assumption<u32>, Location>,
+}
+
+impl NumberedResult {
     /// The same with whole cells and values.
     pub fn resolve<S: Columns>(&self, columns: &S) -> SegmentResult {
+        let mut whole = self.resolve_without_exits(columns);
+        whole.exits = self.exits.resolve(columns).collect();
+        whole.exits.sort_unstable_by_key(|e| e.cell);
+        whole
+    }
+
+    /// The same without exits, for whoever takes those one by one.
+    pub fn resolve_without_exits<S: Columns>(&self, columns: &S) -> SegmentResult {
         let mut whole = SegmentResult {
             first: self.first,
             end: self.end,
@@ -186,24 +216,15 @@ impl SegmentResult<u32, u32> {
                     place: place_of(columns, d.first, d.cell),
                 })
                 .collect(),
-            exits: (self.exits.iter())
-                .map(|e| Exit {
-                    cell: columns.cell(e.cell),
-                    version: e.version,
-                    value: columns.value(e.cell, e.value),
-                    origin: e.origin,
-                    counts_from: e.counts_from,
-                })
-                .collect(),
+            exits: Vec::new(),
             assumed: BTreeMap::new(),
-            anchors: self.anchors.clone(),
+            anchors: BTreeMap::new(),
         };
         for (a, at) in &self.assumed {
             whole.assume(Assumption { cell: columns.cell(a.cell), origin: a.origin, declared: a.declared }, *at);
         }
         whole.culprits.sort_unstable();
         whole.requirements.sort_unstable();
-        whole.exits.sort_unstable_by_key(|e| e.cell);
         whole
     }
 }

@@ -6,8 +6,9 @@
 //! further demands go to a map. Memory: 24 bytes a cell, and what is found.
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
-use super::findings::{Alone, Entry, Findings, Judge, NONE, exit};
-use super::result::SegmentResult;
+use super::exits::LastWrite;
+use super::findings::{Alone, Entry, Findings, Judge, NONE};
+use super::result::NumberedResult;
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Copy)]
@@ -40,12 +41,12 @@ pub struct Reverse<'a, C> {
 }
 
 /// Judges a segment. Errors: columns that are no segment's.
-pub fn reverse<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
+pub fn reverse<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     Ok(run(columns))
 }
 
-pub(super) fn run<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
+pub(super) fn run<C: Columns>(columns: &C) -> NumberedResult {
     let mut reverse = Reverse::unchecked(columns);
     while reverse.take_block().is_some() {}
     reverse.result()
@@ -96,7 +97,7 @@ impl<'a, C: Columns> Reverse<'a, C> {
     }
 
     /// The result for the blocks taken so far, as a segment of its own. Cost: all cells.
-    pub fn result(&self) -> SegmentResult<u32, u32> {
+    pub fn result(&self) -> NumberedResult {
         let columns = self.judge.columns;
         let first = match self.row {
             0 => columns.first(),
@@ -112,7 +113,7 @@ impl<'a, C: Columns> Reverse<'a, C> {
                 Entry::Wrong(reason) => findings.wrong_at_entry(u, reason),
             });
             if slot.exit_row != NONE {
-                findings.exits.push(exit(columns, cell, slot.exit_row, slot.exit_value));
+                findings.exits.push(LastWrite { cell, row: slot.exit_row, value: slot.exit_value });
             }
         }
         findings.finish(&judge)

@@ -9,30 +9,47 @@
 #[cfg(test)]
 use super::columns::use_at;
 use super::columns::{Columns, Malformed, Use, check};
-use super::findings::{Alone, Entry, Findings, Judge, exit};
+use super::exits::LastWrite;
+use super::findings::{Alone, Entry, Findings, Judge};
 use super::partition;
-use super::result::SegmentResult;
+use super::result::NumberedResult;
+use super::spill::{self, Spill};
 use rayon::prelude::*;
+use std::io;
 
 /// Parts a thread: enough to even out cells of very different use.
 const PARTS_PER_THREAD: usize = 8;
 
 /// Judges a segment. Errors: columns that are no segment's.
-pub fn shards<C: Columns>(columns: &C) -> Result<SegmentResult<u32, u32>, Malformed> {
+pub fn shards<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     Ok(in_order(columns))
 }
 
+/// The same within a bound on memory: records that exceed it go to disk.
+///
+/// Errors: columns that are no segment's; the disk.
+pub fn shards_within<C: Columns>(columns: &C, spill: Spill<'_>) -> Result<io::Result<NumberedResult>, Malformed> {
+    check(columns)?;
+    if columns.cells().len() as u64 * spill::RECORD_BYTES <= spill.memory {
+        return Ok(Ok(in_order(columns)));
+    }
+    Ok(spill::run(columns, pieces(columns), spill))
+}
+
+fn pieces<C: Columns>(columns: &C) -> usize {
+    rayon::current_num_threads().min(columns.cells().len() >> partition::PART_BITS)
+}
+
 /// By partition: as many pieces as there are workers, unless they would be small.
-pub(super) fn in_order<C: Columns>(columns: &C) -> SegmentResult<u32, u32> {
-    let pieces = rayon::current_num_threads().min(columns.cells().len() >> partition::PART_BITS);
-    partition::run(columns, partition::PART_BITS, pieces)
+pub(super) fn in_order<C: Columns>(columns: &C) -> NumberedResult {
+    partition::run(columns, partition::PART_BITS, pieces(columns))
 }
 
 /// Judges a segment whose uses arrive in any order; `columns` gives versions, cells, values and locations only.
 ///
 /// Errors: uses whose numbers are out of bounds, or columns that are no segment's.
-pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<SegmentResult<u32, u32>, Malformed> {
+pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
     for (i, u) in uses.iter().enumerate() {
@@ -55,7 +72,7 @@ pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
     (0..columns.rows()).flat_map(of_row).collect()
 }
 
-pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> SegmentResult<u32, u32> {
+pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
     let parts = parts.max(1);
     let cells = u64::from(columns.cell_count()).max(1);
@@ -102,6 +119,6 @@ pub(super) fn compare<C: Columns>(judge: &Judge<'_, C>, uses: &[Use], findings: 
         }
     }
     if let (Some((row, value)), Some(u)) = (live, uses.first()) {
-        findings.exits.push(exit(judge.columns, u.cell, row, value));
+        findings.exits.push(LastWrite { cell: u.cell, row, value });
     }
 }

@@ -17,8 +17,9 @@
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
 use super::digest::encode;
-use super::findings::{Alone, Entry, Findings, Judge, NONE, exit};
-use super::result::SegmentResult;
+use super::exits::LastWrite;
+use super::findings::{Alone, Entry, Findings, Judge, NONE};
+use super::result::NumberedResult;
 use alloy_primitives::Keccak256;
 use manaflow_loader::model::{Location, Version};
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ pub fn hints<C: Columns>(columns: &C) -> Vec<u32> {
 }
 
 /// The result, if the sum vanishes; `None` decides nothing. Errors: columns that are no segment's, or not one hint a use.
-pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<SegmentResult<u32, u32>>, Malformed> {
+pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<NumberedResult>, Malformed> {
     check(columns)?;
     if hints.len() != columns.cells().len() {
         let reason = format!("{} hints, expected {}: one a use", hints.len(), columns.cells().len());
@@ -52,7 +53,20 @@ pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<S
     Ok(run(columns, hints, key))
 }
 
-pub(super) fn run<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Option<SegmentResult<u32, u32>> {
+/// The same with a key drawn now, and hints made by a plain pass where there are none. `None` also if no key can be drawn.
+///
+/// Errors: columns that are no segment's, or not one hint a use.
+pub fn summed<C: Columns>(columns: &C, last: Option<Vec<u32>>) -> Result<Option<NumberedResult>, Malformed> {
+    check(columns)?;
+    let mut key = Key::default();
+    if getrandom::fill(&mut key).is_err() {
+        return Ok(None);
+    }
+    let last = last.unwrap_or_else(|| hints(columns));
+    sum(columns, &last, &key)
+}
+
+pub(super) fn run<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Option<NumberedResult> {
     let mut sums = Sums::new(columns, key);
     for row in 0..columns.rows() {
         let range = columns.moves_of(row);
@@ -138,7 +152,7 @@ impl<'a, C: Columns> Sums<'a, C> {
     }
 
     /// The result, if the sum vanishes.
-    pub fn finish(mut self) -> Option<SegmentResult<u32, u32>> {
+    pub fn finish(mut self) -> Option<NumberedResult> {
         let columns = self.judge.columns;
         let cells = std::mem::take(&mut self.cells);
         let mut findings = Findings::default();
@@ -150,7 +164,7 @@ impl<'a, C: Columns> Sums<'a, C> {
                 tokens.first.into_iter().flatten().for_each(|u| findings.open(u));
             }
             if let Some((row, value)) = tokens.write {
-                findings.exits.push(exit(columns, cell, row, value));
+                findings.exits.push(LastWrite { cell, row, value });
             }
         }
         (self.total == 0 && self.tokens == 0).then(|| findings.finish(&self.judge))

@@ -25,6 +25,7 @@ mod tests;
 
 pub use crate::backend::hashes::Backend;
 use crate::backend::hashes::fall_back;
+use crate::cpu::carry;
 use crate::gpu::GpuError;
 use alloy_primitives::{B256, keccak256};
 use rayon::prelude::*;
@@ -106,7 +107,8 @@ pub fn keccak256_batch(messages: &[&[u8]]) -> Vec<B256> {
         return out;
     }
     let rows = messages.len().div_ceil(jobs);
-    messages.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(m, o)| backend.digest(m, o));
+    let stage = carry();
+    messages.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(m, o)| stage.within(|| backend.digest(m, o)));
     out
 }
 

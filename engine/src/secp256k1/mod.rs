@@ -27,6 +27,7 @@ pub use crate::backend::signatures::Backend;
 
 pub(crate) use answers::self_test;
 
+use crate::cpu::carry;
 use alloy_primitives::{Address, keccak256};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -94,18 +95,23 @@ thread_local! {
 
 /// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
 pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
-    signatures.par_chunks(RUN).flat_map_iter(|rows| recover_run(backend, rows)).collect()
+    let stage = carry();
+    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_run(backend, rows))).collect()
 }
 
 /// The same, with the y of each R, which spares whoever verifies later the roots.
 pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Option<Found>> {
-    signatures.par_chunks(RUN).flat_map_iter(|rows| recover_roots_run(backend, rows)).collect()
+    let stage = carry();
+    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_roots_run(backend, rows))).collect()
 }
 
 /// The same, as addresses.
 pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Option<Address>> {
-    let addresses = |rows| recover_run(backend, rows).into_iter().map(|key| key.map(|key| key.address()));
-    signatures.par_chunks(RUN).flat_map_iter(addresses).collect()
+    let addresses = |rows| -> Vec<Option<Address>> {
+        recover_run(backend, rows).into_iter().map(|key| key.map(|key| key.address())).collect()
+    };
+    let stage = carry();
+    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| addresses(rows))).collect()
 }
 
 /// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
@@ -114,6 +120,7 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
         return recover(backend, signatures);
     }
     let share = signatures.len().div_ceil(rayon::current_num_threads()).clamp(BATCH_LEAST, BATCH);
+    let stage = carry();
     let runs = signatures.par_chunks(share).enumerate();
     runs.flat_map_iter(|(i, rows)| {
         let range = i * share..i * share + rows.len();
@@ -135,7 +142,8 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
             })
             .collect();
         let roots = if hints.roots.len() == signatures.len() { &hints.roots[range] } else { &[] };
-        recover_hinted_run(backend, rows, &Hints { keys: &keys, signers: &signers, roots })
+        let hints = Hints { keys: &keys, signers: &signers, roots };
+        stage.within(|| recover_hinted_run(backend, rows, &hints))
     })
     .collect()
 }

@@ -6,7 +6,7 @@
 
 use super::{Closed, RootAtEnd, Segment};
 use crate::block::Unchecked;
-use crate::double_use::{self, Assumption, Culprit, Demand};
+use crate::double_use::{self, Assumption, Culprit, Demand, Exit, ExitsDigest};
 use crate::reason::{Check, Checks, Fault, Reason};
 use crate::report::{
     BlockRange, ChainClaim, Checked, FinalState, ListedFault, REPORT_VERSION, Report, RequirementCounts, Run,
@@ -16,7 +16,7 @@ use crate::solo::check::{say, say_version};
 use crate::state_root::{StateTrie, TrieError};
 use crate::validate::requirements::{self, WindowRequirement};
 use alloy_primitives::{Address, B256};
-use manaflow_loader::model::{Location, Mark, Value};
+use manaflow_loader::model::{Cell, Location, Mark, Value};
 use manaflow_loader::rules::ChainRules;
 use std::collections::HashMap;
 
@@ -68,9 +68,12 @@ pub struct Validation {
     pub windows: Vec<WindowRequirement>,
 }
 
-/// Concludes a segment. Errors: none but those of a trie that contradicts itself, which is a bug.
+/// Concludes a segment, of which `exits` are the last writes, ascending by cell; its own list of them is not looked at.
+///
+/// Errors: none but those of a trie that contradicts itself, which is a bug.
 pub fn conclude(
     Closed(mut segment): Closed,
+    exits: &mut dyn Iterator<Item = Exit>,
     rules: &ChainRules,
     wanted: Wanted,
     hash_of: impl Fn(Location) -> Option<B256>,
@@ -84,10 +87,9 @@ pub fn conclude(
         faults.extend(result.culprits.iter().chain(&result.contradictions()).map(conflict));
     }
     let mut state_roots = segment.state_roots;
-    let mut state_root = None;
-    if segment.is_from_genesis() && segment.root_at_end != RootAtEnd::No {
-        let root = root_of_exits(&segment.result)?;
-        state_root = Some(root);
+    let with_root = segment.is_from_genesis() && segment.root_at_end != RootAtEnd::No;
+    let (final_state, state_root) = final_state(result, exits, with_root)?;
+    if let Some(root) = state_root {
         if let (RootAtEnd::Due, Some(head)) = (segment.root_at_end, segment.last_head()) {
             state_roots.checked += 1;
             state_roots.matched += u64::from(head.header.state_root == root);
@@ -131,8 +133,8 @@ pub fn conclude(
         chunks: requirements::chunks(&result.requirements),
         windows,
         assumed: result.assumed.iter().map(|(a, at)| (*a, *at)).collect(),
-        exits: result.exits.iter().filter(|e| result.is_known(e)).count() as u64,
-        digest: result.digest(),
+        exits: final_state.count(),
+        digest: final_state.finish(),
         demands: if wanted.requirements { std::mem::take(&mut segment.result.requirements) } else { Vec::new() },
     })
 }
@@ -159,12 +161,27 @@ fn windows(segment: &Segment) -> Vec<WindowRequirement> {
     windows
 }
 
-/// The state root that the exits of a segment from genesis give: they are the whole state.
-fn root_of_exits(result: &double_use::SegmentResult) -> Result<B256, TrieError> {
+/// What exits say of the state after a segment: their digest, and of one from genesis the state root, for they are the whole
+/// state then.
+fn final_state(
+    result: &double_use::SegmentResult,
+    exits: &mut dyn Iterator<Item = Exit>,
+    with_root: bool,
+) -> Result<(ExitsDigest, Option<B256>), TrieError> {
+    let mut digest = ExitsDigest::default();
     let mut trie = StateTrie::default();
     // Accounts come before storage, so it is known which generation of each is the live one.
     let mut live: HashMap<Address, u32> = HashMap::new();
-    for exit in &result.exits {
+    let mut before: Option<Cell> = None;
+    for exit in exits {
+        assert!(before.is_none_or(|before| before < exit.cell), "exits ascend: {} after {before:?}", exit.cell);
+        before = Some(exit.cell);
+        if result.is_known(&exit) {
+            digest.add(&exit);
+        }
+        if !with_root {
+            continue;
+        }
         match (exit.cell.mark, &exit.value) {
             (Mark::Account, Value::Account(a)) => {
                 live.insert(exit.cell.addr, a.generation);
@@ -178,7 +195,8 @@ fn root_of_exits(result: &double_use::SegmentResult) -> Result<B256, TrieError> 
             _ => {}
         }
     }
-    trie.root()
+    let root = if with_root { Some(trie.root()?) } else { None };
+    Ok((digest, root))
 }
 
 /// A culprit as a fault.

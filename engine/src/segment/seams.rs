@@ -13,12 +13,19 @@
 //! Source: `PROTOCOL.md` section 11.
 
 use super::Segment;
-use crate::double_use::Malformed;
+use crate::double_use::{Exit, Malformed};
 use manaflow_loader::rules::ChainRules;
 
 /// Blocks without a gap, of one import or several, their seams closed: what a report is made of. No summary keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Closed(pub(super) Segment);
+
+impl Closed {
+    /// The exits, which are concluded beside the rest.
+    pub fn take_exits(&mut self) -> std::vec::IntoIter<Exit> {
+        std::mem::take(&mut self.0.result.exits).into_iter()
+    }
+}
 
 /// Joins what adjoins and is of one import. The list ascends; what overlaps or lies apart stays apart.
 pub fn join(segments: Vec<Segment>, rules: &ChainRules) -> Result<Vec<Segment>, Malformed> {

@@ -142,7 +142,10 @@ pub fn merge_summaries(
     };
     let closed = close(joined, &summary.rules).map_err(malformed)?;
     let wanted = Wanted { limit: options.limit, requirements: options.list_requirements };
-    let concluded = closed.into_iter().map(|segment| conclude(segment, &summary.rules, wanted, |_| None));
+    let concluded = closed.into_iter().map(|mut segment| {
+        let mut exits = segment.take_exits();
+        conclude(segment, &mut exits, &summary.rules, wanted, |_| None)
+    });
     let concluded = concluded.collect::<Result<Vec<_>, _>>();
     let concluded = concluded.map_err(|error| MergeError::State { name, error })?;
     let run = Run {
@@ -150,6 +153,7 @@ pub fn merge_summaries(
         order: "any".into(),
         procedure: "merge".into(),
         threads: rayon::current_num_threads(),
+        cpu_seconds: BTreeMap::new(),
         backends: BTreeMap::new(),
         versions: Versions {
             manaflow: options.version.clone(),

@@ -300,6 +300,7 @@ fn a_seam_closed_early_would_show() {
         order: String::new(),
         procedure: String::new(),
         threads: 1,
+        cpu_seconds: BTreeMap::new(),
         backends: BTreeMap::new(),
         versions,
         valid_from: None,
@@ -313,7 +314,9 @@ fn a_seam_closed_early_would_show() {
         let pieces: Vec<Segment> = pieces.map(|segment| segment.try_into().expect("a segment")).collect();
         let said = |closed: Segment| {
             let wanted = Wanted { limit: 1000, requirements: true };
-            let concluded = conclude(Closed(closed), &world.rules, wanted, |_| None).expect("no state root");
+            let mut closed = Closed(closed);
+            let mut exits = closed.take_exits();
+            let concluded = conclude(closed, &mut exits, &world.rules, wanted, |_| None).expect("no state root");
             let Validation { report, requirements, assumed, .. } =
                 report(vec![concluded], &world.rules, 1000, run.clone());
             let conflicts: Vec<_> = report.invalid.into_iter().filter(|f| f.check == Check::Conflicts).collect();

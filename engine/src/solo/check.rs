@@ -12,7 +12,7 @@ use super::record::{account_after, outcome};
 use super::system::{self, SystemBlock};
 use super::transaction::Envelope;
 use crate::reason::{Check, Fault, Reason};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use manaflow_loader::model::{Cell, Location, Mark, Mode, Move, Outcome, Status, Value, Version};
 use manaflow_loader::rules::Fork;
 
@@ -386,8 +386,14 @@ fn compare_outcome(declared: &Outcome, got: &Outcome, fork: Fork, location: Loca
     if declared.logs != got.logs {
         let first = declared.logs.iter().zip(&got.logs).position(|(a, b)| a != b);
         let first = first.unwrap_or(declared.logs.len().min(got.logs.len()));
+        // A log may be as long as gas, or a liar, allows: its beginning will do.
         let say = |logs: &[alloy_primitives::Log]| match logs.get(first) {
-            Some(log) => format!("{} logs, number {first} {log:?}", logs.len()),
+            Some(log) => {
+                let (topics, data) = (&log.topics()[..log.topics().len().min(4)], &log.data.data);
+                let shown = hex::encode(&data[..data.len().min(128)]);
+                let (count, bytes) = (logs.len(), data.len());
+                format!("{count} logs, number {first} of {} {topics:?} {bytes} bytes 0x{shown}", log.address)
+            }
             None => format!("{} logs", logs.len()),
         };
         fault(Reason::WrongLogs, say(&got.logs), say(&declared.logs));

@@ -4,7 +4,7 @@ use super::columns::PieceColumns;
 use super::piece::Piece;
 use super::run::Counts;
 use super::{Options, ValidateError};
-use crate::double_use::{Assumption, SegmentResult};
+use crate::double_use::{Assumption, NumberedResult};
 use crate::reason::Check;
 use crate::report::StateRoots;
 use crate::segment::{self, Claim, Found, RootAtEnd, Segment, wait};
@@ -15,16 +15,21 @@ use manaflow_loader::summary::{HEADS, Maybe};
 /// What is known of a piece.
 pub(super) struct Judged<'a> {
     pub columns: &'a PieceColumns<'a>,
-    pub result: &'a SegmentResult<u32, u32>,
+    pub result: &'a NumberedResult,
     pub counts: &'a Counts,
     pub found: Found,
     pub state_roots: (StateRoots, RootAtEnd),
 }
 
-/// Makes a piece's segment.
-pub(super) fn assemble(piece: &Piece<'_>, judged: Judged<'_>, options: &Options) -> Result<Segment, ValidateError> {
+/// Makes a piece's segment. Without exits it is for whoever takes those one by one, which takes no memory for whole cells.
+pub(super) fn assemble(
+    piece: &Piece<'_>,
+    judged: Judged<'_>,
+    options: &Options,
+    with_exits: bool,
+) -> Result<Segment, ValidateError> {
     let Judged { columns, result, counts, found, state_roots: (state_roots, root_at_end) } = judged;
-    let mut result = result.resolve(columns);
+    let mut result = if with_exits { result.resolve(columns) } else { result.resolve_without_exits(columns) };
     for &(miner, location) in &counts.unknown_miners {
         let assumption = Assumption { cell: Cell::account(miner), origin: piece.origin(), declared: true };
         // The last of them, as of declared assumptions: the order in which blocks are judged must not show.

@@ -5,6 +5,7 @@ use super::piece::{Piece, decode, hashes};
 use super::{Checks, Progress, ValidateError};
 use crate::backend::Backends;
 use crate::block::{BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes};
+use crate::cpu::{CpuTime, Stage};
 use crate::reason::{Check, Fault, Reason};
 use crate::segment::{Head, evidence, links, one_waiting};
 use crate::solo::check::{Checker, Claim};
@@ -46,6 +47,7 @@ pub(super) struct Shared<'a> {
     pub codes: Vec<Arc<CodeTable>>,
     pub faults: &'a Faults,
     pub progress: &'a Progress,
+    pub cpu: CpuTime,
 }
 
 thread_local! {
@@ -157,14 +159,19 @@ pub(super) fn judge_group(
     pieces: &[Piece<'_>],
     shared: &Shared<'_>,
 ) -> Result<Vec<(usize, BlockCounts)>, ValidateError> {
+    if shared.checks.is_only(Check::Conflicts) {
+        // Moves are judged beside; nothing else of a block is asked for.
+        let count = |&(piece, block): &(usize, usize)| Ok((piece, count_block(pieces[piece].file, block, shared)?));
+        return shared.cpu.within(Stage::Decoding, || group.iter().map(count).collect());
+    }
     let decode = |&(piece, block): &(usize, usize)| {
         let file = pieces[piece].file;
-        decode_block(file, block, file.rules())
+        shared.cpu.within(Stage::Decoding, || decode_block(file, block, file.rules()))
     };
     let mut decoded = group.par_iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     if shared.checks.has(Check::Signatures) {
         let keys = group.iter().map(|&(piece, _)| &shared.signer_keys[pieces[piece].file_index]);
-        recover_group(&mut decoded, &keys.collect::<Vec<_>>(), shared);
+        shared.cpu.within(Stage::Signatures, || recover_group(&mut decoded, &keys.collect::<Vec<_>>(), shared));
     }
     let judge = |(&(piece, block), decoded)| Ok((piece, judge(&pieces[piece], block, decoded, shared)?));
     group.par_iter().zip(decoded).map(judge).collect()
@@ -208,15 +215,48 @@ fn judge(
         counts.signatures += 1 + envelope.authorization_list().map_or(0, |list| list.len() as u64);
     }
     if shared.checks.has(Check::Hashes) || shared.checks.has(Check::Blocks) {
-        (counts.unchecked, counts.waiting) = judge_block(piece, block, &decoded, shared)?;
+        let judged = shared.cpu.within(Stage::Decoding, || judge_block(piece, block, &decoded, shared));
+        (counts.unchecked, counts.waiting) = judged?;
     }
     if shared.checks.has(Check::Signatures) || shared.checks.has(Check::Execution) {
         decoded.rows.par_chunks(RUN).try_for_each(|run| judge_run(piece, &decoded, run, shared))?;
     }
-    shared.progress.blocks.fetch_add(1, Ordering::Relaxed);
-    shared.progress.transactions.fetch_add(counts.transactions, Ordering::Relaxed);
-    shared.progress.moves.fetch_add(counts.moves, Ordering::Relaxed);
-    shared.progress.gas.fetch_add(counts.gas, Ordering::Relaxed);
+    counts.show(shared.progress);
+    Ok(counts)
+}
+
+impl BlockCounts {
+    fn show(&self, progress: &Progress) {
+        progress.blocks.fetch_add(1, Ordering::Relaxed);
+        progress.transactions.fetch_add(self.transactions, Ordering::Relaxed);
+        progress.moves.fetch_add(self.moves, Ordering::Relaxed);
+        progress.gas.fetch_add(self.gas, Ordering::Relaxed);
+    }
+}
+
+/// What a report counts of a block of which only the moves are judged.
+fn count_block(file: &BlockFile, block: usize, shared: &Shared<'_>) -> Result<BlockCounts, ValidateError> {
+    let view = file.block(block)?;
+    let mut counts = BlockCounts {
+        transactions: view.rows().len() as u64 - 2,
+        moves: view.moves().len() as u64,
+        ..BlockCounts::default()
+    };
+    if let OmmersView::Hashes(_) = view.ommers() {
+        let header: Header = decode(file, view.header(), || format!("block {}, header", view.number()))?;
+        counts.unknown_miner = view.transactions().last().map(|closing| (header.beneficiary, closing.location()));
+    }
+    if !file.is_moves_only() {
+        for row in view.transactions() {
+            counts.gas = counts.gas.saturating_add(row.gas_used());
+            counts.signatures += match row.bytes().is_empty() {
+                true => 0,
+                false => transaction::decode(row.bytes())
+                    .map_or(0, |envelope| 1 + envelope.authorization_list().map_or(0, |list| list.len() as u64)),
+            };
+        }
+    }
+    counts.show(shared.progress);
     Ok(counts)
 }
 
@@ -229,24 +269,28 @@ fn judge_run(
     let rules = piece.file.rules();
     let mut faults = Vec::new();
     if shared.checks.has(Check::Signatures) {
-        for DecodedRow { row, envelope, recovered, declared, .. } in run {
-            match envelope {
-                Ok(None) => {}
-                Ok(Some(envelope)) => {
-                    let (fork, location) = (block.environment.fork, row.location());
-                    signature::check(envelope, recovered, declared, fork, rules, location, &mut faults);
+        let check = || {
+            for DecodedRow { row, envelope, recovered, declared, .. } in run {
+                match envelope {
+                    Ok(None) => {}
+                    Ok(Some(envelope)) => {
+                        let (fork, location) = (block.environment.fork, row.location());
+                        signature::check(envelope, recovered, declared, fork, rules, location, &mut faults);
+                    }
+                    Err(e) => faults.push(undecodable(row, Check::Signatures, e)),
                 }
-                Err(e) => faults.push(undecodable(row, Check::Signatures, e)),
             }
-        }
+        };
+        shared.cpu.within(Stage::Signatures, check);
     }
     if shared.checks.has(Check::Execution) {
-        CHECKER.with_borrow_mut(|kept| {
+        let execute_run = |kept: &mut Option<Checker>| {
             let checker = kept.get_or_insert_with(|| Checker::new(&block.environment));
             checker.machine().set_block(&block.environment);
             checker.declared().set_codes(shared.codes[piece.file_index].clone());
             run.iter().try_for_each(|row| execute(piece, block, row, checker, &mut faults))
-        })?;
+        };
+        shared.cpu.within(Stage::Execution, || CHECKER.with_borrow_mut(execute_run))?;
     }
     shared.faults.take(piece.place, &mut faults);
     Ok(())
@@ -349,12 +393,13 @@ fn judge_block(
         allocation: allocation.as_deref(),
     };
     if shared.checks.has(Check::Hashes) {
-        unchecked += check_hashes(&input, rules, &mut faults);
+        unchecked += shared.cpu.within(Stage::Hashes, || check_hashes(&input, rules, &mut faults));
     }
     if shared.checks.has(Check::Blocks) {
-        unchecked += check_body(&input, rules, &mut faults);
+        unchecked += shared.cpu.within(Stage::Blocks, || check_body(&input, rules, &mut faults));
     }
-    let waiting = judge_links(piece, place, shared, &mut faults, &mut unchecked)?;
+    let links = || judge_links(piece, place, shared, &mut faults, &mut unchecked);
+    let waiting = shared.cpu.within(Stage::Blocks, links)?;
     shared.faults.take(piece.place, &mut faults);
     Ok((unchecked, waiting))
 }

@@ -1,7 +1,8 @@
 //! A piece's moves as the columns that double use reads.
 //!
-//! Versions are renumbered for the piece: rows of it count from its first, everything else is a foreign version. Where a file
-//! holds several pieces, cells are renumbered too, so that a piece costs what it holds.
+//! The columns of a file that is one piece are used as they lie. Where a file holds several pieces, versions are renumbered
+//! for each: rows of it count from its first, everything else is a foreign version; cells are, too, so that a piece costs
+//! what it holds.
 
 use super::piece::Piece;
 use crate::double_use::Columns;
@@ -20,54 +21,90 @@ const FLAG_WRITE: u8 = manaflow_loader::file::layout::FLAG_WRITE;
 pub(super) struct PieceColumns<'a> {
     file: &'a BlockFile,
     first: u64,
-    blocks: u64,
     origin: u64,
     parent_hash: Option<B256>,
-    rows: Range<u32>,
     moves: Range<usize>,
+    /// First row in the file.
+    first_row: u32,
     /// For each row: end of its moves, from the first of the piece.
     row_ends: Vec<u32>,
-    locations: Vec<Location>,
+    blocks: BlockRows,
     cells: Cow<'a, [u32]>,
     /// Cell of the file for each cell of the piece; `None` if they are the same.
     file_cells: Option<Vec<u32>>,
-    intx: Vec<u32>,
+    intx: Cow<'a, [u32]>,
     foreign: Vec<Version>,
 }
 
+/// First row of each block: locations, at four bytes a block and a quarter of a byte a row.
+#[derive(Debug)]
+struct BlockRows {
+    /// Of each block, and the end.
+    starts: Vec<u32>,
+    /// Block of every sixteenth row.
+    blocks: Vec<u32>,
+}
+
+impl BlockRows {
+    const STEP: u32 = 16;
+
+    fn new(starts: Vec<u32>) -> Self {
+        let rows = starts.last().copied().unwrap_or(0);
+        let mut blocks = Vec::with_capacity(rows.div_ceil(Self::STEP) as usize);
+        let mut block = 0;
+        for row in (0..rows).step_by(Self::STEP as usize) {
+            while starts[block + 1] <= row {
+                block += 1;
+            }
+            blocks.push(block as u32);
+        }
+        Self { starts, blocks }
+    }
+
+    /// Position of a row's block, and of the row in it.
+    fn place(&self, row: u32) -> (u64, u64) {
+        let mut block = self.blocks[(row / Self::STEP) as usize] as usize;
+        while self.starts[block + 1] <= row {
+            block += 1;
+        }
+        (block as u64, u64::from(row - self.starts[block]))
+    }
+}
+
 impl<'a> PieceColumns<'a> {
-    /// The piece's blocks must be verified. `alone`: the file holds no other piece.
+    /// The piece's blocks must be verified. `alone`: the file holds no other piece, and its columns are used as they lie.
     pub fn new(piece: &Piece<'a>, parent_hash: B256, alone: bool) -> manaflow_loader::Result<Self> {
         let file = piece.file;
         let (from, to) = (file.block(piece.blocks.start)?, file.block(piece.blocks.end - 1)?);
         let rows = from.rows().start..to.rows().end;
         let moves = from.moves().start..to.moves().end;
         let mut row_ends = Vec::with_capacity(rows.len());
-        let mut locations = Vec::with_capacity(rows.len());
+        let mut starts = Vec::with_capacity(piece.blocks.len() + 1);
         for block in piece.blocks.clone() {
-            for row in file.block(block)?.transactions() {
-                row_ends.push(u32::try_from(row.moves().end - moves.start).unwrap_or(u32::MAX));
-                locations.push(row.location());
-            }
+            starts.push(row_ends.len() as u32);
+            let view = file.block(block)?;
+            let before = (view.moves().start - moves.start) as u64;
+            row_ends.extend(view.move_ends().iter().map(|end| (before + u64::from(*end)).min(u32::MAX.into()) as u32));
         }
-        let (intx, foreign) = renumber_versions(file, &rows, &moves);
-        let (cells, file_cells) = match alone {
-            true => (Cow::Borrowed(&file.cells()[moves.clone()]), None),
-            false => {
-                let (cells, file_cells) = renumber_cells(&file.cells()[moves.clone()]);
-                (Cow::Owned(cells), Some(file_cells))
-            }
+        starts.push(row_ends.len() as u32);
+        let (cells, intx) = (&file.cells()[moves.clone()], &file.intx()[moves.clone()]);
+        let (cells, file_cells, intx, foreign) = if alone {
+            let foreign = (0..file.foreign_count()).map(|number| file.version(number)).collect();
+            (Cow::Borrowed(cells), None, Cow::Borrowed(intx), foreign)
+        } else {
+            let (cells, file_cells) = renumber_cells(cells);
+            let (intx, foreign) = renumber_versions(file, &rows, intx);
+            (Cow::Owned(cells), Some(file_cells), Cow::Owned(intx), foreign)
         };
         Ok(Self {
             file,
             first: piece.first,
-            blocks: piece.blocks.len() as u64,
             origin: file.segments()[piece.segment].start.origin,
             parent_hash: (piece.first > 0).then_some(parent_hash),
-            rows,
             moves,
+            first_row: rows.start,
             row_ends,
-            locations,
+            blocks: BlockRows::new(starts),
             cells,
             file_cells,
             intx,
@@ -80,15 +117,22 @@ impl<'a> PieceColumns<'a> {
         self.cells.len()
     }
 
+    /// The file's hints for the sum: of each use the row of its cell's use before it, in rows of the piece; `None` if the file has
+    /// none.
+    pub fn last(&self) -> Option<Vec<u32>> {
+        let last = &self.file.last()?[self.moves.clone()];
+        // Of a cell that was used before the piece, and of one that was not: none.
+        Some(last.iter().map(|&row| row.checked_sub(self.first_row + 1).unwrap_or(u32::MAX)).collect())
+    }
+
     fn file_cell(&self, cell: u32) -> u32 {
         self.file_cells.as_ref().map_or(cell, |cells| cells[cell as usize])
     }
 }
 
-fn renumber_versions(file: &BlockFile, rows: &Range<u32>, moves: &Range<usize>) -> (Vec<u32>, Vec<Version>) {
+fn renumber_versions(file: &BlockFile, rows: &Range<u32>, column: &[u32]) -> (Vec<u32>, Vec<Version>) {
     let foreign_of_file = file.foreign_count();
     let own = foreign_of_file + rows.start..foreign_of_file + rows.end;
-    let column = &file.intx()[moves.clone()];
     let mut numbers: HashMap<u32, u32> = HashMap::default();
     let mut foreign = Vec::new();
     for &code in column.iter().filter(|code| !own.contains(code)) {
@@ -118,7 +162,7 @@ impl Columns for PieceColumns<'_> {
     }
 
     fn blocks(&self) -> u64 {
-        self.blocks
+        self.blocks.starts.len() as u64 - 1
     }
 
     fn origin(&self) -> u64 {
@@ -130,11 +174,13 @@ impl Columns for PieceColumns<'_> {
     }
 
     fn rows(&self) -> u32 {
-        self.rows.end - self.rows.start
+        self.row_ends.len() as u32
     }
 
     fn location(&self, row: u32) -> Location {
-        self.locations[row as usize]
+        let (block, index) = self.blocks.place(row);
+        // Blocks are below 2^40, indices below 2^24: the file's rules.
+        Location::from_bits((self.first + block) << 24 | index)
     }
 
     fn moves_of(&self, row: u32) -> Range<usize> {

@@ -16,7 +16,8 @@ mod roots;
 mod run;
 
 use crate::backend::{Backends, hashes};
-use crate::double_use;
+use crate::cpu::{CpuTime, Stage, carry};
+use crate::double_use::{self, Exit, Spill};
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -40,7 +41,7 @@ pub use parts::Parts;
 use piece::{Piece, adjoining, select};
 use rayon::prelude::*;
 pub use requirements::WindowRequirement;
-use run::{WINDOW_BLOCKS, run};
+use run::{DoubleUse, WINDOW_BLOCKS, Way, run};
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
@@ -70,6 +71,33 @@ pub enum StateRootAt {
     Never,
 }
 
+/// How double use is judged. All give the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Procedure {
+    /// A table of live versions, or in reverse order of waiting demands.
+    Streaming,
+    /// Partitioned by cell; what exceeds the memory goes to disk.
+    Sorted,
+    /// Multisets of tokens compared by a keyed sum; what it does not confirm is sorted.
+    Summed,
+}
+
+/// What sorting may take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// Bytes of records kept in memory; beyond, all of them go to disk.
+    pub bytes: u64,
+    /// Folder of the file without name that takes them.
+    pub folder: PathBuf,
+}
+
+impl Default for Memory {
+    /// No bound.
+    fn default() -> Self {
+        Self { bytes: u64::MAX, folder: std::env::temp_dir() }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -87,12 +115,36 @@ pub struct Options {
     pub fail_fast: bool,
     /// Give the list of requirements; they are counted and digested anyhow.
     pub list_requirements: bool,
+    /// How double use is judged; `None` by the order: streaming where it is one of the two, else sorted.
+    pub double_use: Option<Procedure>,
+    /// What sorting may take.
+    pub memory: Memory,
     /// Who does the work.
     pub backends: Backends,
     /// Version of the program, for the report.
     pub version: String,
     /// Version of the EVM, for the report.
     pub revm: String,
+}
+
+impl Default for Options {
+    /// Everything, forward, every fault listed, with the libraries that the own kernels are held against.
+    fn default() -> Self {
+        Self {
+            order: Order::Forward,
+            checks: Checks::ALL,
+            blocks: None,
+            state_root: None,
+            limit: usize::MAX,
+            fail_fast: false,
+            list_requirements: false,
+            double_use: None,
+            memory: Memory::default(),
+            backends: Backends::default(),
+            version: String::new(),
+            revm: crate::REVM_VERSION.into(),
+        }
+    }
 }
 
 /// Rows done, readable from another thread while a validation runs.
@@ -141,6 +193,15 @@ pub enum ValidateError {
     /// What was asked for makes no sense for these files.
     #[error("{0}")]
     Usage(String),
+    /// What did not fit in memory could not be written or read back.
+    #[error("{folder}: {source}", folder = .folder.display())]
+    Scratch {
+        /// Where.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The files do not belong together, or do not hold what was asked for.
     #[error("{0}")]
     Input(String),
@@ -152,7 +213,7 @@ impl ValidateError {
         match self {
             Self::Loader(e) => e.is_input(),
             Self::CannotJudge { .. } | Self::Malformed { .. } | Self::Input(_) => true,
-            Self::Usage(_) => false,
+            Self::Usage(_) | Self::Scratch { .. } => false,
         }
     }
 }
@@ -163,20 +224,33 @@ pub fn validate(files: &[&BlockFile], options: &Options, progress: &Progress) ->
     let groups = adjoining(&task.pieces);
     let codes = task.codes(&task.pieces)?;
     let (work, stopped_early) = task.judge(&task.pieces, &codes, options.limit)?;
-    let roots = roots::state_roots(&task.pieces, &groups, options, &work.faults)?;
+    let roots = || roots::state_roots(&task.pieces, &groups, options, &work.faults);
+    let roots = task.cpu.within(Stage::Hashes, roots)?;
     let mut found = work.faults.finish();
     let jobs: Vec<_> = groups.into_iter().map(|group| (group.clone(), found.drain(..group.len()).collect())).collect();
     // Whole cells and values take many times the room of their numbers: a group's are gone when it is concluded.
-    let concluded = jobs.into_par_iter().map(|(group, found): (Range<usize>, Vec<Found>)| {
+    let conclude_group = |(group, found): (Range<usize>, Vec<Found>)| {
         let pieces = &task.pieces[group.clone()];
+        // A piece that meets no other gives its exits one by one: whole cells and values take many times the room of numbers.
+        let alone = (pieces.len() == 1).then_some(group.start);
         let segments = group.zip(found).map(|(i, found)| {
             let (columns, result, counts) = (&work.columns[i], &work.results[i], &work.counts[i]);
-            assemble(&task.pieces[i], Judged { columns, result, counts, found, state_roots: roots[i] }, options)
+            let judged = Judged { columns, result, counts, found, state_roots: roots[i] };
+            assemble(&task.pieces[i], judged, options, alone.is_none())
         });
         let segments = segments.collect::<Result<Vec<_>, _>>()?;
         let closed = close(segments, task.rules()).map_err(|e| malformed(&pieces[0], e))?;
-        closed.into_iter().map(|segment| task.conclude(segment, pieces)).collect()
-    });
+        let mut of_piece = alone.map(|i| work.results[i].exits.resolve(&work.columns[i]));
+        let conclude = |mut segment: Closed| match &mut of_piece {
+            Some(exits) => task.conclude(segment, exits, pieces),
+            None => {
+                let mut exits = segment.take_exits();
+                task.conclude(segment, &mut exits, pieces)
+            }
+        };
+        closed.into_iter().map(conclude).collect()
+    };
+    let concluded = jobs.into_par_iter().map(|job| task.cpu.within(Stage::Conflicts, || conclude_group(job)));
     let concluded = concluded.collect::<Result<Vec<Vec<Conclusion>>, ValidateError>>()?;
     let validation = task.report(concluded.into_iter().flatten().collect(), stopped_early);
     // Last: whatever was read of a file that changed meanwhile is worth nothing.
@@ -208,7 +282,10 @@ pub fn summarise(
     joined.iter_mut().for_each(|segment| segment.name_transactions(|_| None));
     let records = joined.iter().map(summary::Segment::from).collect();
     let closed = close(joined, task.rules()).map_err(|e| task.cannot_merge(e))?;
-    let concluded = closed.into_iter().map(|segment| task.conclude(segment, &task.pieces));
+    let concluded = closed.into_iter().map(|mut segment| {
+        let mut exits = segment.take_exits();
+        task.conclude(segment, &mut exits, &task.pieces)
+    });
     let concluded = concluded.collect::<Result<Vec<_>, _>>()?;
     let validation = task.report(concluded, false);
     task.unchanged()?;
@@ -226,6 +303,7 @@ struct Task<'a> {
     /// Order of blocks in what is judged at a time.
     order: Order,
     started: Instant,
+    cpu: CpuTime,
 }
 
 /// The code that pieces need, by file, and what of it does not hash to its keys.
@@ -237,7 +315,7 @@ struct Codes {
 /// What a run over pieces gave.
 struct Work<'a> {
     columns: Vec<PieceColumns<'a>>,
-    results: Vec<double_use::SegmentResult<u32, u32>>,
+    results: Vec<double_use::NumberedResult>,
     counts: Vec<run::Counts>,
     faults: Faults,
 }
@@ -278,18 +356,42 @@ impl<'a> Task<'a> {
             false => Ok(SignerKeys::default()),
         };
         let signer_keys = files.iter().enumerate().map(keys_of).collect::<Result<_, _>>()?;
-        Ok(Self { files, options, progress, pieces, signer_keys, order: options.order, started })
+        Ok(Self {
+            files,
+            options,
+            progress,
+            pieces,
+            signer_keys,
+            order: options.order,
+            started,
+            cpu: CpuTime::default(),
+        })
     }
 
     fn rules(&self) -> &'a ChainRules {
         self.files[0].rules()
     }
 
+    /// The procedure of double use.
+    fn procedure(&self) -> DoubleUse<'a> {
+        let memory = &self.options.memory;
+        let sorted = DoubleUse::Sorted(Spill { folder: &memory.folder, memory: memory.bytes });
+        match (self.options.double_use, self.order) {
+            (Some(Procedure::Sorted), _) | (None, Order::Shuffled(_)) => sorted,
+            (Some(Procedure::Summed), _) => DoubleUse::Summed(Spill { folder: &memory.folder, memory: memory.bytes }),
+            (_, Order::Reverse) => DoubleUse::Reverse,
+            (_, Order::Forward | Order::Shuffled(_)) => DoubleUse::Forward,
+        }
+    }
+
     /// Verifies pieces and gets their code.
     fn codes(&self, pieces: &[Piece<'a>]) -> Result<Codes, ValidateError> {
-        verify(pieces)?;
-        let tables = code_tables(self.files, pieces)?;
-        let wrong = if self.options.checks.has(Check::Hashes) { wrong_keys(&tables) } else { Vec::new() };
+        self.cpu.within(Stage::Decoding, || verify(pieces))?;
+        let tables = self.cpu.within(Stage::Decoding, || code_tables(self.files, pieces))?;
+        let wrong = match self.options.checks.has(Check::Hashes) {
+            true => self.cpu.within(Stage::Hashes, || wrong_keys(&tables)),
+            false => Vec::new(),
+        };
         Ok(Codes { tables, wrong })
     }
 
@@ -305,17 +407,20 @@ impl<'a> Task<'a> {
             codes: codes.tables.clone(),
             faults: &faults,
             progress,
+            cpu: self.cpu.clone(),
         };
-        let columns = pieces.par_iter().map(|piece| {
+        let columns_of = |piece: &Piece<'a>| {
             let is_whole = piece.file.segments().len() == 1 && piece.blocks.len() == piece.file.block_count();
             PieceColumns::new(piece, piece.head(piece.blocks.start)?.header.parent_hash, is_whole)
                 .map_err(ValidateError::from)
-        });
+        };
+        let columns = pieces.par_iter().map(|piece| self.cpu.within(Stage::Conflicts, || columns_of(piece)));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         if checks.has(Check::Hashes) {
-            wrong_codes(pieces, &codes.wrong, &shared)?;
+            self.cpu.within(Stage::Hashes, || wrong_codes(pieces, &codes.wrong, &shared))?;
         }
-        let (counts, results, stopped_early) = run(pieces, &columns, &shared, (self.order, self.options.fail_fast))?;
+        let way = Way { order: self.order, fail_fast: self.options.fail_fast, double_use: self.procedure() };
+        let (counts, results, stopped_early) = run(pieces, &columns, &shared, &way)?;
         Ok((Work { columns, results, counts, faults }, stopped_early))
     }
 
@@ -328,7 +433,7 @@ impl<'a> Task<'a> {
         let segments = pieces.iter().zip(found).enumerate().map(|(i, (piece, found))| {
             let (columns, result, counts) = (&work.columns[i], &work.results[i], &work.counts[i]);
             let judged = Judged { columns, result, counts, found, state_roots: roots[i] };
-            let mut segment = assemble(piece, judged, self.options)?;
+            let mut segment = assemble(piece, judged, self.options, true)?;
             segment.name_transactions(|at| transaction_hash(at, std::slice::from_ref(piece)));
             Ok(segment)
         });
@@ -353,9 +458,14 @@ impl<'a> Task<'a> {
         Ok(())
     }
 
-    fn conclude(&self, segment: Closed, pieces: &[Piece<'_>]) -> Result<Conclusion, ValidateError> {
+    fn conclude(
+        &self,
+        segment: Closed,
+        exits: &mut dyn Iterator<Item = Exit>,
+        pieces: &[Piece<'_>],
+    ) -> Result<Conclusion, ValidateError> {
         let wanted = Wanted { limit: self.options.limit, requirements: self.options.list_requirements };
-        let concluded = conclude(segment, self.rules(), wanted, |at| transaction_hash(at, pieces));
+        let concluded = conclude(segment, exits, self.rules(), wanted, |at| transaction_hash(at, pieces));
         concluded.map_err(|e| roots::no_root(&pieces[0], e))
     }
 
@@ -363,16 +473,19 @@ impl<'a> Task<'a> {
         let options = self.options;
         let is_reverse = options.order == Order::Reverse;
         let valid_from = if is_reverse && !stopped_early { valid_from(&concluded) } else { None };
-        let (order, procedure) = match options.order {
-            Order::Forward => ("forward".into(), "forward"),
-            Order::Reverse => ("reverse".into(), "reverse"),
-            Order::Shuffled(seed) => (format!("shuffled:{seed}"), "shards"),
+        let order = match options.order {
+            Order::Forward => "forward".into(),
+            Order::Reverse => "reverse".into(),
+            Order::Shuffled(seed) => format!("shuffled:{seed}"),
         };
+        let procedure = self.procedure().name();
+        let cpu_seconds = Stage::ALL.iter().map(|stage| (stage.name().into(), self.cpu.seconds(*stage))).collect();
         let run = Run {
             seconds: self.started.elapsed().as_secs_f64(),
             order,
             procedure: procedure.into(),
             threads: rayon::current_num_threads(),
+            cpu_seconds,
             backends: BTreeMap::from([
                 ("signatures".into(), options.backends.signatures.name().into()),
                 ("execution".into(), "revm".into()),
@@ -409,7 +522,9 @@ fn verify(pieces: &[Piece<'_>]) -> Result<(), ValidateError> {
             starts.map(move |start| (piece.file, start..end.min(start + WINDOW_BLOCKS)))
         })
         .collect();
-    let verified: Vec<_> = parts.into_par_iter().map(|(file, blocks)| file.verify_blocks(blocks)).collect();
+    let stage = carry();
+    let verify = |(file, blocks): (&BlockFile, Range<usize>)| stage.within(|| file.verify_blocks(blocks));
+    let verified: Vec<_> = parts.into_par_iter().map(verify).collect();
     verified.into_iter().collect::<Result<(), _>>()?;
     let mut judged: BTreeMap<usize, (&BlockFile, usize)> = BTreeMap::new();
     for piece in pieces {

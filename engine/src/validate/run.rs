@@ -5,7 +5,8 @@ use super::columns::PieceColumns;
 use super::piece::Piece;
 use super::{Order, ValidateError, malformed};
 use crate::block::Unchecked;
-use crate::double_use::{self, Reverse, SegmentResult};
+use crate::cpu::Stage;
+use crate::double_use::{self, NumberedResult, Reverse, Spill};
 use crate::segment;
 use alloy_primitives::Address;
 use manaflow_loader::model::Location;
@@ -39,23 +40,70 @@ impl Counts {
 }
 
 /// What a run gave: counts and Double use of each piece, and whether it stopped before it had seen all blocks.
-pub(super) type Done = (Vec<Counts>, Vec<SegmentResult<u32, u32>>, bool);
+pub(super) type Done = (Vec<Counts>, Vec<NumberedResult>, bool);
+
+/// In which order, how far, and how double use is judged.
+pub(super) struct Way<'a> {
+    pub order: Order,
+    pub fail_fast: bool,
+    pub double_use: DoubleUse<'a>,
+}
+
+/// A procedure of double use, and what it takes.
+pub(super) enum DoubleUse<'a> {
+    Forward,
+    /// Along with the blocks, from the newest back.
+    Reverse,
+    Sorted(Spill<'a>),
+    /// With what sorts where it does not confirm.
+    Summed(Spill<'a>),
+}
+
+impl DoubleUse<'_> {
+    /// Name as it is written in reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+            Self::Sorted(_) => "shards",
+            Self::Summed(_) => "sum",
+        }
+    }
+
+    fn of(&self, columns: &PieceColumns<'_>, piece: &Piece<'_>) -> Result<NumberedResult, ValidateError> {
+        let malformed = |error| malformed(piece, error);
+        let sorted = |spill: &Spill<'_>| {
+            let folder = spill.folder.to_path_buf();
+            let sorted = double_use::shards_within(columns, *spill).map_err(malformed)?;
+            sorted.map_err(|source| ValidateError::Scratch { folder, source })
+        };
+        match self {
+            Self::Forward => double_use::forward(columns).map_err(malformed),
+            Self::Reverse => double_use::reverse(columns).map_err(malformed),
+            Self::Sorted(spill) => sorted(spill),
+            Self::Summed(spill) => match double_use::summed(columns, columns.last()).map_err(malformed)? {
+                Some(confirmed) => Ok(confirmed),
+                None => sorted(spill),
+            },
+        }
+    }
+}
 
 /// Judges pieces. The order changes nothing of what is found.
 pub(super) fn run(
     pieces: &[Piece<'_>],
     columns: &[PieceColumns<'_>],
     shared: &Shared<'_>,
-    (order, fail_fast): (Order, bool),
+    way: &Way<'_>,
 ) -> Result<Done, ValidateError> {
-    if order == Order::Reverse {
-        return run_reverse(pieces, columns, shared, fail_fast);
+    if let DoubleUse::Reverse = way.double_use {
+        return run_reverse(pieces, columns, shared, way.fail_fast);
     }
-    let forward = order == Order::Forward;
+    let of_piece = |(columns, piece)| shared.cpu.within(Stage::Conflicts, || way.double_use.of(columns, piece));
     let (solo, results) = rayon::join(
-        || run_windows(pieces, shared, (order, fail_fast)),
+        || run_windows(pieces, shared, (way.order, way.fail_fast)),
         // Results are needed for requirements and exits even where conflicts are not asked for.
-        || columns.par_iter().zip(pieces).map(|(c, p)| double_use_of(c, p, forward)).collect(),
+        || columns.par_iter().zip(pieces).map(of_piece).collect(),
     );
     let (results, (counts, stopped)): (Result<Vec<_>, ValidateError>, _) = (results, solo?);
     Ok((counts, results?, stopped))
@@ -138,9 +186,11 @@ fn run_reverse(
             }
             run_window(window, pieces, shared, &mut counts)?;
             let mut reached = piece.last() + 1;
-            for _ in window {
-                reached = reverse.take_block().unwrap_or(reached);
-            }
+            shared.cpu.within(Stage::Conflicts, || {
+                for _ in window {
+                    reached = reverse.take_block().unwrap_or(reached);
+                }
+            });
             still_valid &= shared.faults.count() == 0 && reverse.wrong_uses() == 0;
             if still_valid {
                 shared.progress.valid_from.store(reached + 1, Ordering::Relaxed);
@@ -155,13 +205,4 @@ fn run_reverse(
     }
     results.reverse();
     Ok((counts, results, stopped))
-}
-
-fn double_use_of(
-    columns: &PieceColumns<'_>,
-    piece: &Piece<'_>,
-    forward: bool,
-) -> Result<SegmentResult<u32, u32>, ValidateError> {
-    let result = if forward { double_use::forward(columns) } else { double_use::shards(columns) };
-    result.map_err(|error| malformed(piece, error))
 }

@@ -7,7 +7,6 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use manaflow_datasets::sign;
-use manaflow_engine::backend::Backends;
 use manaflow_engine::import::import;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, summarise};
 use manaflow_loader::file::{BlockFile, Writer};
@@ -283,11 +282,10 @@ fn summary() -> Vec<u8> {
         blocks: Some(1..=2),
         state_root: Some(StateRootAt::Never),
         limit: 100,
-        fail_fast: false,
         list_requirements: true,
-        backends: Backends::default(),
         version: String::new(),
         revm: String::new(),
+        ..Options::default()
     };
     let (_, segments) = summarise(&[&file], &options, &Progress::default(), None).expect("it can be judged");
     let rules = file.rules().clone();

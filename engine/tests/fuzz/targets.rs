@@ -4,7 +4,6 @@
 //! Used by the test beside this file, over seeded mutations, and by `fuzz/`, under a coverage-guided fuzzer.
 
 use alloy_primitives::Bytes;
-use manaflow_engine::backend::Backends;
 use manaflow_engine::import::{prepare, snapshot_state};
 use manaflow_engine::segment::{MergeOptions, merge_summaries};
 use manaflow_engine::solo::record::SignedTransaction;
@@ -92,14 +91,12 @@ fn read_and_judge(path: &Path) -> manaflow_loader::Result<()> {
         let options = Options {
             order,
             checks: if is_small { Checks::ALL } else { Checks::of(&[manaflow_engine::reason::Check::Conflicts]) },
-            blocks: None,
             state_root: Some(StateRootAt::Never),
             limit: 100,
-            fail_fast: false,
             list_requirements: true,
-            backends: Backends::default(),
             version: String::new(),
             revm: String::new(),
+            ..Options::default()
         };
         // A verdict or a refusal; which, is the business of other tests.
         let _ = validate(&[&file], &options, &Progress::default());

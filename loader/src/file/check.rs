@@ -6,8 +6,8 @@
 
 use super::layout::{
     ANCHOR_ROWS, BlockRow, CODE_ABSENT, EARLIER_BOUND, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, INTX_VIRGIN,
-    KIND_OMMER_HASHES, KIND_WITHDRAWALS, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, STATUS_NONE, STATUS_PACKED, STATUS_ROOT,
-    STATUS_ROOT_UNKNOWN, Section as S, SegmentRow, SpaceRow, StorageRow, UNPACKED_BOUND,
+    KIND_OMMER_HASHES, KIND_WITHDRAWALS, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, SIGNED_COLUMNS, STATUS_NONE, STATUS_PACKED,
+    STATUS_ROOT, STATUS_ROOT_UNKNOWN, Section as S, SegmentRow, SpaceRow, StorageRow, UNPACKED_BOUND,
 };
 use super::read::BlockFile;
 use super::rlp::{Items, check_list, check_short_list};
@@ -62,11 +62,15 @@ pub(super) fn check_counts(rows: impl Fn(S) -> u64) -> Result<(), (S, String)> {
         Some(&section) => Err((section, format!("{} rows, expected {expected}", rows(section)))),
         None => Ok(()),
     };
-    same(&[S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas], rows(S::RowMoves))?;
+    if SIGNED_COLUMNS.iter().any(|&section| rows(section) != 0) {
+        same(&SIGNED_COLUMNS, rows(S::RowMoves))?;
+    }
     let moves = rows(S::MoveCells);
     same(&[S::MoveFlags, S::MoveIntx, S::MovePrev, S::MoveNext], moves)?;
-    if rows(S::MoveMask) != 0 {
-        same(&[S::MoveMask], moves)?;
+    for section in [S::MoveMask, S::MoveLast] {
+        if rows(section) != 0 {
+            same(&[section], moves)?;
+        }
     }
     same(&[S::CodeEnds], rows(S::CodeHashes))?;
     same(&[S::ValueAnchors], rows(S::ValueLengths).div_ceil(ANCHOR_ROWS as u64))?;
@@ -306,6 +310,12 @@ impl BlockFile {
         ];
         let (first, end) = (from.row_first as usize, to.row_first as usize);
         for (section, extent) in extents {
+            if self.rows(section) == 0 {
+                if extent != 0 {
+                    return self.refuse(section, format!("no rows, but block row {block} has {extent} there"));
+                }
+                continue;
+            }
             let ends = &self.column::<u32>(section)[first..end];
             if let Some(row) = ends.windows(2).position(|pair| pair[0] > pair[1]) {
                 return self.refuse_row(section, first + row + 1, "ends before the row before it");
@@ -315,7 +325,8 @@ impl BlockFile {
             }
         }
         let mut unpacked = 0;
-        for row in first..end {
+        let signed_rows = if self.is_moves_only() { first..first } else { first..end };
+        for row in signed_rows {
             self.check_row(row, block, row == first || row + 1 == end, row + 1 == end, &mut unpacked)?;
         }
         let authorities = from.authorities_at as usize..to.authorities_at as usize;
@@ -338,16 +349,16 @@ impl BlockFile {
         is_closing: bool,
         unpacked: &mut usize,
     ) -> Result<()> {
-        let sender = self.column::<u32>(S::RowSenders)[row];
+        let sender = self.row_sender(row);
         if !self.is_address(sender) {
             return self.refuse_row(S::RowSenders, row, format!("address {sender}: beyond the table"));
         }
-        let code = self.bytes(S::RowStatus)[row];
+        let code = self.row_status(row);
         let (status, is_packed) = (code & !STATUS_PACKED, code & STATUS_PACKED != 0);
         if status > STATUS_ROOT_UNKNOWN || is_packed && status == STATUS_NONE {
             return self.refuse_row(S::RowStatus, row, format!("unknown status {code}"));
         }
-        if status == STATUS_NONE && self.column::<u64>(S::RowGas)[row] != 0 {
+        if status == STATUS_NONE && self.row_gas(row) != 0 {
             return self.refuse_row(S::RowGas, row, "gas used without outcome");
         }
         let parts = self.row_parts(block, row);

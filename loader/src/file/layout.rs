@@ -67,8 +67,9 @@ pub const STATUS_ROOT_UNKNOWN: u8 = 4;
 
 /// Bit of a status: the row's logs are packed (`zero_runs`), which makes them shorter.
 pub const STATUS_PACKED: u8 = 0x80;
-/// Most bytes that the packed logs of one block stand for; further ones are stored as they are.
-pub const UNPACKED_BOUND: usize = 1 << 27;
+/// Most bytes that the packed logs of one block stand for; further ones are stored as they are. A byte of a log costs 8 gas, so
+/// this is more than a block of 130 million gas has.
+pub const UNPACKED_BOUND: usize = 1 << 24;
 
 /// Columns and heaps of a block file, in the order of the file; the discriminant is the id in the section table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -158,7 +159,7 @@ pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
     (S::MovePrev, "move-prev", 4),
     (S::MoveNext, "move-next", 4),
     (S::MoveMask, "move-mask", 4),
-    (S::MoveLast, "move-last", 8),
+    (S::MoveLast, "move-last", 4),
     (S::SignerKeys, "signer-keys", 64),
     (S::SignatureR, "signature-r", 32),
     (S::EcrecoverClaims, "ecrecover-claims", 1),
@@ -167,7 +168,12 @@ pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
 /// The tables up to here are shared: verified on opening. Later sections are verified where they are used.
 pub const LAST_SHARED: Section = S::ValueAnchors;
 /// Sections that are reserved: of length 0 in this version.
-pub const RESERVED: [Section; 2] = [S::MoveLast, S::EcrecoverClaims];
+pub const RESERVED: [Section; 1] = [S::EcrecoverClaims];
+/// Columns of rows that hold nothing but what a signed transaction and its receipt bring: a file of moves alone has none.
+pub const SIGNED_COLUMNS: [Section; 6] =
+    [S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas];
+/// In `move-last`: the cell was not used before in the segment. Else it is the row + 1.
+pub const LAST_NONE: u32 = 0;
 
 const PRELUDE_BYTES: usize = 160;
 const ENTRY_BYTES: usize = 24;

@@ -24,4 +24,4 @@ pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
 pub use moves::MoveReader;
 pub use read::{BlockFile, SectionSize, Segment};
 pub use view::{BlockView, OmmersView, RowView};
-pub use write::{Summary, Writer};
+pub use write::{Cells, NumberedMoves, Summary, Writer};

@@ -1,36 +1,51 @@
-//! What a whole file does not have: rows of tables that nothing names, and a mask column of zeros. With them, one content
+//! What a whole file does not have: rows of tables that nothing names, and columns of nothing but zeros. With them, one content
 //! would have many files, and a file could carry what nobody looks at, such as code that does not hash to its key.
 
-use super::layout::{ForeignRow, NOBODY, Section as S, SpaceRow, StorageRow};
+use super::layout::{ForeignRow, NOBODY, STATUS_NONE, Section as S, SpaceRow, StorageRow};
 use super::read::BlockFile;
 use super::value;
 use crate::Result;
 
 /// Rows of a table: those that are named.
-struct Named(Vec<bool>);
+struct Named {
+    /// A bit a row.
+    bits: Vec<u64>,
+    rows: usize,
+}
 
 impl Named {
     fn new(rows: u64) -> Self {
-        Self(vec![false; rows as usize])
+        Self { bits: vec![0; (rows as usize).div_ceil(64)], rows: rows as usize }
     }
 
     /// Numbers beyond the table are those of another.
     fn name(&mut self, number: u32) {
-        if let Some(named) = self.0.get_mut(number as usize) {
-            *named = true;
+        let row = number as usize;
+        if row < self.rows {
+            self.bits[row / 64] |= 1 << (row % 64);
         }
     }
 
     fn unnamed(&self) -> Option<usize> {
-        self.0.iter().position(|named| !named)
+        let word = self.bits.iter().position(|word| *word != u64::MAX)?;
+        let row = 64 * word + self.bits[word].trailing_ones() as usize;
+        (row < self.rows).then_some(row)
     }
 }
 
 impl BlockFile {
-    /// Refuses a file, of which all blocks are verified, for an entry that nothing names, and for a mask column of zeros.
+    /// Refuses a file, of which all blocks are verified, for an entry that nothing names, for a mask column of zeros, and for
+    /// columns of signed transactions of which no row says anything.
     pub fn verify_named(&self) -> Result<()> {
         if self.mask().is_some_and(|mask| mask.iter().all(|&mask| mask == 0)) {
             return self.refuse(S::MoveMask, "all zero, expected no rows");
+        }
+        let says_nothing = |row: usize| {
+            let ends = [S::RowBytes, S::RowReceipts, S::RowAuthorities].map(|ends| self.column::<u32>(ends)[row]);
+            (ends, self.row_sender(row), self.row_status(row), self.row_gas(row)) == ([0; 3], NOBODY, STATUS_NONE, 0)
+        };
+        if !self.is_moves_only() && (0..self.row_count() as usize).all(says_nothing) {
+            return self.refuse(S::RowStatus, "no row of a transaction says anything, expected no rows");
         }
         self.verify_cells_named()?;
         let values = 0..self.value_count();

@@ -7,7 +7,8 @@
 use super::check::BodyParts;
 use super::layout::{
     BlockRow, CODE_ABSENT, EarlierRow, FLAG_WRITE, ForeignRow, HEADER_BYTES, Header, KIND_OMMER_HASHES,
-    KIND_WITHDRAWALS, LAST_SHARED, Layout, OMMERS_UNKNOWN, PAGE_BYTES, SECTIONS, Section as S, SegmentRow,
+    KIND_WITHDRAWALS, LAST_SHARED, Layout, OMMERS_UNKNOWN, PAGE_BYTES, SECTIONS, SIGNED_COLUMNS, Section as S,
+    SegmentRow,
 };
 use super::moves::{CellTables, ValueTables};
 use super::value;
@@ -295,6 +296,18 @@ impl BlockFile {
     pub fn mask(&self) -> Option<&[u32]> {
         let mask = self.column(S::MoveMask);
         if mask.is_empty() { None } else { Some(mask) }
+    }
+
+    /// Hints: for each move the row of its cell's use before it in the segment, + 1, or 0 if there is none; `None` if the file
+    /// has none. Nothing of it is looked at.
+    pub fn last(&self) -> Option<&[u32]> {
+        let last = self.column(S::MoveLast);
+        if last.is_empty() { None } else { Some(last) }
+    }
+
+    /// Whether there is nothing of transactions but their moves: no bytes, senders, authorities or outcomes.
+    pub fn is_moves_only(&self) -> bool {
+        self.rows(S::RowStatus) == 0 && self.row_count() > 0
     }
 
     /// Foreign versions: `intx` values below this.
@@ -585,12 +598,11 @@ impl BlockFile {
         let hints = self.signature_r_places(blocks.clone()).map(|range| (S::SignatureR, range));
         let (from, to) = (self.block_rows()[blocks.start], self.block_rows()[blocks.end]);
         let rows = u64::from(from.row_first)..u64::from(to.row_first);
-        let columns =
-            [S::RowMoves, S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas]
-                .map(|section| (section, rows.clone()));
+        let columns = std::iter::once(S::RowMoves).chain(SIGNED_COLUMNS).map(|section| (section, rows.clone()));
         let moves = from.move_first..to.move_first;
-        let move_columns = [S::MoveCells, S::MoveFlags, S::MoveIntx, S::MovePrev, S::MoveNext, S::MoveMask]
-            .map(|section| (section, moves.clone()));
+        let move_columns =
+            [S::MoveCells, S::MoveFlags, S::MoveIntx, S::MovePrev, S::MoveNext, S::MoveMask, S::MoveLast]
+                .map(|section| (section, moves.clone()));
         let heaps = [
             (S::BodyBytes, from.body_at..to.body_at),
             (S::TransactionBytes, from.bytes_at..to.bytes_at),

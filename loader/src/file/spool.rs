@@ -93,14 +93,19 @@ impl Spool {
         }
     }
 
-    /// Copies a column of u32 to `out`, each row through `map`.
-    pub fn map_to(&mut self, out: &mut PagedWriter<'_, impl Write>, map: impl Fn(u32) -> u32) -> Result<()> {
+    /// Copies a column of u32 to `out`, each row through `map`, in order.
+    pub fn map_to(&mut self, out: &mut PagedWriter<'_, impl Write>, mut map: impl FnMut(u32) -> u32) -> Result<()> {
+        self.for_each(|row| out.put(&map(row).to_le_bytes()))
+    }
+
+    /// Goes through a column of u32, in order.
+    pub fn for_each(&mut self, mut take: impl FnMut(u32) -> Result<()>) -> Result<()> {
         let mut left = self.bytes / 4;
         let mut reader = self.rewind()?;
         let mut row = [0; 4];
         while left > 0 {
             reader.read_exact(&mut row)?;
-            out.put(&map(u32::from_le_bytes(row)).to_le_bytes())?;
+            take(u32::from_le_bytes(row))?;
             left -= 1;
         }
         Ok(())

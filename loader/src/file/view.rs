@@ -57,6 +57,9 @@ impl BlockFile {
         let is_first = row == from.row_first as usize;
         let span = |section: S, at: u64| {
             let ends = self.column::<u32>(section);
+            if ends.is_empty() {
+                return at as usize..at as usize;
+            }
             let start = if is_first { 0 } else { ends[row - 1] };
             at as usize + start as usize..at as usize + ends[row] as usize
         };
@@ -69,6 +72,21 @@ impl BlockFile {
             authorities_at: authorities.start,
             moves: (moves.start, moves.end),
         }
+    }
+}
+
+/// Columns that a file of moves alone does not have.
+impl BlockFile {
+    pub(super) fn row_sender(&self, row: usize) -> u32 {
+        self.column(S::RowSenders).get(row).copied().unwrap_or(NOBODY)
+    }
+
+    pub(super) fn row_status(&self, row: usize) -> u8 {
+        self.bytes(S::RowStatus).get(row).copied().unwrap_or(STATUS_NONE)
+    }
+
+    pub(super) fn row_gas(&self, row: usize) -> u64 {
+        self.column(S::RowGas).get(row).copied().unwrap_or(0)
     }
 }
 
@@ -107,6 +125,12 @@ impl<'a> BlockView<'a> {
     pub fn moves(&self) -> Range<usize> {
         let (from, to) = self.rows_of_index();
         from.move_first as usize..to.move_first as usize
+    }
+
+    /// Of each row, the end of its moves, counted from the block's first.
+    pub fn move_ends(&self) -> &'a [u32] {
+        let rows = self.rows();
+        &self.file.column(S::RowMoves)[rows.start as usize..rows.end as usize]
     }
 
     /// Reads moves of the block.
@@ -185,7 +209,7 @@ impl<'a> RowView<'a> {
 
     /// Number of the declared sender's address, if there is one.
     pub fn sender_number(&self) -> Option<u32> {
-        let number = self.file.column::<u32>(S::RowSenders)[self.row as usize];
+        let number = self.file.row_sender(self.row as usize);
         if number == NOBODY { None } else { Some(number) }
     }
 
@@ -229,12 +253,12 @@ impl<'a> RowView<'a> {
     }
 
     fn status_code(&self) -> u8 {
-        self.file.bytes(S::RowStatus)[self.row as usize]
+        self.file.row_status(self.row as usize)
     }
 
     /// Gas used by this transaction alone; 0 without outcome.
     pub fn gas_used(&self) -> u64 {
-        self.file.column::<u64>(S::RowGas)[self.row as usize]
+        self.file.row_gas(self.row as usize)
     }
 
     /// RLP list of logs; empty if there are none, or no outcome.

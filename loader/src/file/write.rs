@@ -4,32 +4,35 @@
 //! Foreign versions count down from 2^32 - 1 in the spool, above every row. The file appears under its name whole and
 //! synced, or not at all. What the reader would refuse, the writer refuses, with the place in the caller's records.
 
+mod assemble;
+mod last;
+mod numbered;
+
+pub use numbered::{Cells, NumberedMoves};
+
 use super::check::{BodyParts, check_body, check_earlier};
 use super::hints::HintSpools;
 use super::layout::{
-    BlockRow, CODE_ABSENT, EARLIER_BOUND, EarlierRow, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, Header, KIND_OMMER_HASHES,
-    KIND_WITHDRAWALS, Layout, NOBODY, OMMERS_UNKNOWN, ROW_BOUND, SECTION_COUNT, SECTIONS, STATUS_FAILURE, STATUS_NONE,
-    STATUS_PACKED, STATUS_ROOT, STATUS_ROOT_UNKNOWN, STATUS_SUCCESS, Section as S, SegmentRow, UNPACKED_BOUND,
-    is_versions_text,
+    BlockRow, EARLIER_BOUND, EarlierRow, FLAG_WRITE, FOREIGN_BOUND, ForeignRow, KIND_OMMER_HASHES, KIND_WITHDRAWALS,
+    NOBODY, OMMERS_UNKNOWN, ROW_BOUND, SECTION_COUNT, STATUS_FAILURE, STATUS_NONE, STATUS_PACKED, STATUS_ROOT,
+    STATUS_ROOT_UNKNOWN, STATUS_SUCCESS, Section as S, SegmentRow, UNPACKED_BOUND, is_versions_text,
 };
 use super::rlp;
-use super::spool::{PagedWriter, Spool};
+use super::spool::Spool;
 use super::tables::{CellTables, ForeignKey, Full, Numbering, RecentValues, SortedCells};
 use super::value::{ValueBytes, encode_account, encode_word};
 use super::zero_runs;
 use crate::model::{
-    BLOCK_BOUND, BlockRecord, Cell, INDEX_BOUND, Location, Mark, Mode, Move, Ommers, Outcome, SegmentStart, Status,
+    BLOCK_BOUND, BlockBody, BlockRecord, Cell, INDEX_BOUND, Mark, Mode, Move, Ommers, Outcome, SegmentStart, Status,
     TransactionRecord, Value, Version,
 };
 use crate::rules::ChainRules;
-use crate::whole::{WholeFile, folder_of};
+use crate::whole::folder_of;
 use crate::{Error, Result};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt, KECCAK256_EMPTY, U256};
-use bytemuck::{bytes_of, cast_slice};
-use std::io::{Seek, SeekFrom, Write};
+use bytemuck::bytes_of;
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What a writer wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +75,12 @@ pub struct Writer {
     move_count: u64,
     /// Rows of the mask column already spooled: none until the first mask that is not zero.
     mask_rows: u64,
+    /// Whether no row so far has anything but moves.
+    is_moves_only: bool,
+    /// Whether the hint `last` is written.
+    with_last: bool,
+    /// Cells by number, where moves came as numbers.
+    numbered: Option<Cells>,
     failed: bool,
 }
 
@@ -144,8 +153,17 @@ impl Writer {
             value_count: 0,
             move_count: 0,
             mask_rows: 0,
+            is_moves_only: true,
+            with_last: false,
+            numbered: None,
             failed: false,
         })
+    }
+
+    /// Has the hint `last` written: of each move the row of its cell's use before it. 4 bytes a move.
+    pub fn with_last(mut self) -> Self {
+        self.with_last = true;
+        self
     }
 
     /// Begins a segment; the blocks that follow are its blocks.
@@ -293,13 +311,31 @@ impl Writer {
     }
 
     fn push_block(&mut self, block: &BlockRecord) -> Result<()> {
+        let row = self.begin_block(&block.body, block.transactions.len() as u64)?;
+        let number = self.newest_block();
+        let last = block.transactions.len() - 1;
+        let mut unpacked = 0;
+        for (i, transaction) in block.transactions.iter().enumerate() {
+            let is_closing = i == last;
+            let place = format!("block {number}, index {i}");
+            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &mut unpacked, &place)?;
+        }
+        Ok(())
+    }
+
+    /// Number of the block that has begun last.
+    fn newest_block(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.first + u64::from(segment.block_count) - 1)
+    }
+
+    /// Everything of a block but its rows, of which there are so many.
+    fn begin_block(&mut self, body: &BlockBody, rows: u64) -> Result<BlockRow> {
         let Some(segment) = self.segments.last() else {
             return Err(self.refuse("block", "no segment has begun"));
         };
         let number = segment.first + u64::from(segment.block_count);
         let place = format!("block {number}");
         let row_first = self.row_first();
-        let rows = block.transactions.len() as u64;
         if number >= BLOCK_BOUND {
             return Err(self.refuse(place, "number of 2^40 or more"));
         }
@@ -310,15 +346,15 @@ impl Writer {
             return Err(self.refuse(place, "too many transactions or blocks for one file"));
         }
         let hashes: &[B256];
-        let (ommers, are_hashes): (&[u8], bool) = match &block.body.ommers {
+        let (ommers, are_hashes): (&[u8], bool) = match &body.ommers {
             Ommers::Headers(list) => (list, false),
             Ommers::Hashes(list) => {
                 hashes = list;
                 (hashes.as_flattened(), true)
             }
         };
-        let withdrawals = slice(&block.body.withdrawals);
-        let parts = BodyParts { header: &block.body.header, ommers, are_hashes, withdrawals };
+        let withdrawals = slice(&body.withdrawals);
+        let parts = BodyParts { header: &body.header, ommers, are_hashes, withdrawals };
         check_body(&parts).map_err(|(part, reason)| self.refuse(format!("{place}, {part}"), reason))?;
         let kind =
             if are_hashes { KIND_OMMER_HASHES } else { 0 } | if withdrawals.is_some() { KIND_WITHDRAWALS } else { 0 };
@@ -343,14 +379,7 @@ impl Writer {
         if let Some(segment) = self.segments.last_mut() {
             segment.block_count += 1;
         }
-        let last = block.transactions.len() - 1;
-        let mut unpacked = 0;
-        for (i, transaction) in block.transactions.iter().enumerate() {
-            let is_closing = i == last;
-            let place = format!("block {number}, index {i}");
-            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &mut unpacked, &place)?;
-        }
-        Ok(())
+        Ok(row)
     }
 
     fn push_row(
@@ -394,6 +423,7 @@ impl Writer {
             (S::RowReceipts, self.spooled(S::ReceiptBytes) - block.receipts_at),
             (S::RowAuthorities, self.spooled(S::Authorities) / 4 - block.authorities_at),
         ];
+        self.is_moves_only &= sender == NOBODY && status == STATUS_NONE && ends[1..].iter().all(|(_, end)| *end == 0);
         for (section, end) in ends {
             let end = u32::try_from(end).map_err(|_| self.refuse(place, "the block has 4 GiB or 2^32 moves"))?;
             self.put_u32(section, end)?;
@@ -535,136 +565,6 @@ impl Writer {
         self.put(S::ValueLengths, &[bytes.as_slice().len() as u8])?;
         self.put(S::ValueBytes, bytes.as_slice())
     }
-
-    /// The foreign table, ascending, and the final intx of each foreign version by its first number.
-    fn sort_foreign(&mut self) -> Result<(Vec<ForeignRow>, Vec<u32>)> {
-        let foreign = std::mem::replace(&mut self.foreign, Numbering::new(0, "foreign versions"));
-        let keys = foreign.into_keys();
-        let row_of = |key: &ForeignKey| {
-            let segment = &self.segments[key.0? as usize];
-            segment.row_at(Location::from_bits(key.1.value), |block| self.row_firsts[block])
-        };
-        let mut rows: Vec<ForeignRow> = keys.iter().filter(|&key| row_of(key).is_none()).map(|key| key.1).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let place_of = |key: &ForeignKey| match row_of(key) {
-            Some(row) => row + rows.len() as u32,
-            None => rows.partition_point(|row| *row < key.1) as u32,
-        };
-        let places = keys.iter().map(place_of).collect();
-        Ok((rows, places))
-    }
-
-    fn assemble(&mut self) -> Result<u64> {
-        let (foreign, foreign_places) = self.sort_foreign()?;
-        let tables = std::mem::replace(&mut self.tables, CellTables::new()).into_sorted();
-        self.recent = RecentValues::default();
-        let codes = std::mem::replace(&mut self.codes, Numbering::new(0, "code hashes")).into_keys();
-        let blobs: Vec<Option<(u64, u64)>> = codes.iter().map(|hash| self.blob_places.get(hash).copied()).collect();
-        let maps = FinalMaps { tables: &tables, foreign: &foreign, foreign_places: &foreign_places };
-
-        let lengths: [u64; SECTION_COUNT] = std::array::from_fn(|i| match SECTIONS[i].0 {
-            S::Rules => self.rules.len() as u64,
-            S::Segments => size_of_val(&self.segments[..]) as u64,
-            S::Addresses => 20 * tables.addresses.len() as u64,
-            S::Slots => 32 * tables.slots.len() as u64,
-            S::Spaces => size_of_val(&tables.spaces[..]) as u64,
-            S::AccountCells => 4 * tables.accounts.len() as u64,
-            S::StorageCells => size_of_val(&tables.storage[..]) as u64,
-            S::HashCells => 8 * tables.hashes.len() as u64,
-            S::Foreign => size_of_val(&foreign[..]) as u64,
-            S::CodeHashes => 32 * codes.len() as u64,
-            S::CodeEnds => 8 * codes.len() as u64,
-            S::CodeBytes => blobs.iter().flatten().map(|blob| blob.1).sum(),
-            S::SignerKeys | S::SignatureR => self.hints.bytes(SECTIONS[i].0),
-            section => self.spooled(section),
-        });
-        let layout = Layout::new(&lengths).ok_or_else(|| self.refuse("end", "2^63 bytes or more"))?;
-
-        let place = self.path.clone();
-        let mut file = WholeFile::create(&place).map_err(Error::io(&self.folder))?;
-        file.seek(SeekFrom::Start(layout.data.start)).map_err(Error::io(&place))?;
-        let mut out = PagedWriter::new(&mut file);
-        for (section, name, _) in SECTIONS {
-            let at = layout.sections[section as usize].clone();
-            assert_eq!(out.bytes(), at.start - layout.data.start, "section {name} begins where the layout says");
-            self.copy_section(section, &maps, &codes, &blobs, &mut out).map_err(Error::io(&place))?;
-            assert_eq!(out.bytes(), at.end - layout.data.start, "section {name} ends where the layout says");
-            out.pad().map_err(Error::io(&place))?;
-        }
-        let page_table = out.finish().map_err(Error::io(&place))?;
-        assert_eq!(page_table.len() as u64, layout.page_table.end - layout.page_table.start, "one checksum a page");
-        let versions = std::mem::take(&mut self.versions);
-        let file_bytes = layout.data.end;
-        let header = Header { versions, layout, page_table_checksum: xxh3_64(&page_table) };
-        seal_file(&mut file, &header, &page_table).map_err(Error::io(&place))?;
-        file.finish().map_err(Error::io(&place))?;
-        Ok(file_bytes)
-    }
-
-    fn copy_section(
-        &mut self,
-        section: S,
-        maps: &FinalMaps<'_>,
-        codes: &[B256],
-        blobs: &[Option<(u64, u64)>],
-        out: &mut PagedWriter<'_, impl Write>,
-    ) -> std::io::Result<()> {
-        let tables = maps.tables;
-        match section {
-            S::Rules => out.put(&self.rules),
-            S::Segments => out.put(cast_slice(&self.segments)),
-            S::Addresses => tables.addresses.iter().try_for_each(|address| out.put(address.as_slice())),
-            S::Slots => tables.slots.iter().try_for_each(|slot| out.put(&slot.to_be_bytes::<32>())),
-            S::Spaces => out.put(cast_slice(&tables.spaces)),
-            S::AccountCells => out.put(cast_slice(&tables.accounts)),
-            S::StorageCells => out.put(cast_slice(&tables.storage)),
-            S::HashCells => out.put(cast_slice(&tables.hashes)),
-            S::Foreign => out.put(cast_slice(maps.foreign)),
-            S::CodeHashes => codes.iter().try_for_each(|hash| out.put(hash.as_slice())),
-            S::CodeEnds => {
-                let mut end = 0;
-                blobs.iter().try_for_each(|blob| {
-                    end += blob.map_or(0, |(_, bytes)| bytes);
-                    let absent = if blob.is_none() { CODE_ABSENT } else { 0 };
-                    out.put(&(end | absent).to_le_bytes())
-                })
-            }
-            S::CodeBytes => {
-                blobs.iter().flatten().try_for_each(|&(offset, bytes)| self.blobs.copy_part(offset, bytes, out))
-            }
-            S::RowSenders | S::Authorities => self.spool(section).map_to(out, |addr| maps.address(addr)),
-            S::SignerKeys | S::SignatureR => self.hints.copy_to(section, out),
-            S::MoveCells => self.spool(section).map_to(out, |cell| tables.cell_places[cell as usize]),
-            S::MoveIntx => self.spool(section).map_to(out, |intx| maps.intx(intx)),
-            _ => match &mut self.spools[section as usize] {
-                Some(spool) => spool.copy_to(out),
-                None => Ok(()), // reserved: empty
-            },
-        }
-    }
-}
-
-/// From numbers of first appearance to final ones.
-struct FinalMaps<'a> {
-    tables: &'a SortedCells,
-    foreign: &'a [ForeignRow],
-    foreign_places: &'a [u32],
-}
-
-impl FinalMaps<'_> {
-    fn address(&self, number: u32) -> u32 {
-        if number == NOBODY { NOBODY } else { self.tables.address_places[number as usize] }
-    }
-
-    // Rows are below ROW_BOUND, foreign versions fewer than u32::MAX - ROW_BOUND: neither the test nor the sum wraps.
-    fn intx(&self, spooled: u32) -> u32 {
-        if spooled > ROW_BOUND {
-            self.foreign_places[(u32::MAX - spooled) as usize]
-        } else {
-            spooled + self.foreign.len() as u32
-        }
-    }
 }
 
 fn slice(bytes: &Option<Bytes>) -> Option<&[u8]> {
@@ -673,12 +573,4 @@ fn slice(bytes: &Option<Bytes>) -> Option<&[u8]> {
 
 fn full_error(path: &Path, place: &str, full: Full) -> Error {
     Error::malformed(path, place, format!("too many {} for one file", full.0))
-}
-
-fn seal_file(file: &mut WholeFile, header: &Header, page_table: &[u8]) -> std::io::Result<()> {
-    file.rewind()?;
-    file.write_all(&header.to_bytes())?;
-    file.write_all(page_table)?;
-    // The gap up to the data area reads as zeros: it was skipped, and the file is new.
-    Ok(())
 }

@@ -210,15 +210,11 @@ fn blobs(config: &ChainConfig) -> Result<Vec<BlobParameters>, String> {
             .or(default)
             .ok_or_else(|| format!("blobSchedule: {key}Time is set, but there is no entry {key}"))?;
         let (target, max) = (parameters.target_blob_count, parameters.max_blob_count);
+        // 2^64 and more are told as 0.
         let base_fee_update_fraction = u64::try_from(parameters.update_fraction).unwrap_or(0);
-        if max == 0 || target > max || base_fee_update_fraction == 0 {
-            return Err(format!(
-                "blobSchedule: {key}: got target {target}, max {max}, baseFeeUpdateFraction {}, expected \
-                 target <= max, max > 0, 0 < baseFeeUpdateFraction < 2^64",
-                parameters.update_fraction
-            ));
-        }
-        blobs.push(BlobParameters { time, target, max, base_fee_update_fraction });
+        let parameters = BlobParameters { time, target, max, base_fee_update_fraction };
+        parameters.check().map_err(|reason| format!("blobSchedule: {key}: {reason}"))?;
+        blobs.push(parameters);
     }
     Ok(blobs)
 }

@@ -11,6 +11,7 @@ pub mod chain;
 pub mod era1;
 pub mod fixture;
 pub mod genesis;
+pub mod moves;
 mod recognise;
 pub mod rlp_chain;
 mod rpc;

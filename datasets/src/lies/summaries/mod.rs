@@ -12,7 +12,6 @@ use super::sample::{Sample, decode_header};
 use super::tell::{End, Tally};
 use alloy_primitives::{B256, keccak256};
 use manaflow_engine::REVM_VERSION;
-use manaflow_engine::backend::Backends;
 use manaflow_engine::reason::{Check, Reason};
 use manaflow_engine::report::{Report, Verdict};
 use manaflow_engine::segment::{MergeOptions, merge_summaries};
@@ -83,13 +82,9 @@ impl Pieces {
                 order: Order::Forward,
                 checks: Checks::ALL,
                 blocks: Some(range.clone()),
-                state_root: None,
                 limit: 0,
-                fail_fast: false,
-                list_requirements: false,
-                backends: Backends::default(),
                 version: "1".into(),
-                revm: REVM_VERSION.into(),
+                ..Options::default()
             };
             let (_, segments) = summarise(&[&file], &options, &Progress::default(), None).expect("a verdict");
             let rules = file.rules().clone();

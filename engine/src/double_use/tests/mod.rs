@@ -60,7 +60,8 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let forward = super::forward::run(&columns);
     assert_eq!(forward.resolve(&columns), expected, "forward: {span:?} {uses:?}");
     assert!(forward.culprits.is_sorted() && forward.requirements.is_sorted(), "numbers: {span:?} {uses:?}");
-    assert!(forward.exits.is_sorted_by_key(|e| e.cell), "numbers: {span:?} {uses:?}");
+    assert!(forward.exits.iter().is_sorted_by_key(|e| e.cell), "numbers: {span:?} {uses:?}");
+    assert_eq!(forward.exits.count(), expected.exits.len(), "numbers: {span:?} {uses:?}");
     assert_eq!(super::reverse::run(&columns), forward, "reverse: {span:?} {uses:?}");
     let mut arrived = super::shards::uses_of(&columns);
     random.shuffle(&mut arrived);
@@ -68,6 +69,12 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
     let (bits, pieces) = (random.below(3) as u32, random.below(4));
     assert_eq!(super::partition::run(&columns, bits, pieces), forward, "partition: {span:?} {uses:?}");
+    // A file takes longer than all the others together.
+    if random.once_in(100) {
+        let sizes = (1 + random.below(3), 1 + random.below(4));
+        let spilled = super::spill::with(&columns, bits, pieces, sizes, &std::env::temp_dir());
+        assert_eq!(spilled.expect("a disk"), forward, "spill: {span:?} {uses:?}");
+    }
     let pieces = 1 + random.below(4) as u32;
     assert_eq!(Procedure::Merge(pieces).run(&columns).as_ref(), Ok(&expected), "merge: {span:?} {uses:?}");
     assert_eq!(super::gpu::by_twin(&columns), forward, "the device's twin: {span:?} {uses:?}");

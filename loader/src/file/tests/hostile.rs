@@ -399,7 +399,6 @@ fn headers_that_lie_are_refused() {
         (header_lie(|b| put(b, cells + 16, u64::MAX)), "section move-cells: 18446744073709551615 bytes, more than"),
         (header_lie(|b| put(b, cells + 16, 65)), "section move-cells: 65 bytes, not a multiple of 4"),
         (header_lie(|b| put(b, cells + 16, 256)), "section table: the lengths do not add up"),
-        (header_lie(|b| put(b, entry(Section::MoveLast) + 16, 8)), "section move-last: reserved, but not empty"),
         (
             header_lie(|b| put(b, entry(Section::EcrecoverClaims) + 16, 1)),
             "section ecrecover-claims: reserved, but not empty",

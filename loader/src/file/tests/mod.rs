@@ -3,6 +3,7 @@
 mod boundaries;
 mod faults;
 mod hostile;
+mod moves_only;
 mod records;
 
 use super::layout::{INTX_ASSUMED, INTX_VIRGIN};

@@ -1,8 +1,6 @@
-//! Measurements of kernels beside the libraries that they are held against, in turns within one run.
-//!
-//! Every result is verified before it is timed. Times are wall time on the current rayon pool; a ratio is the median over turns of
-//! the peer's time a row by the kernel's in the same turn. Rows are made here, from a fixed seed.
+//! Signatures: recovery and batches, beside libsecp256k1 and k256. Rows are made here, from a fixed seed.
 
+use super::{BenchError, median, seconds};
 use crate::secp256k1::{Backend, Hints, PublicKey, Signature, recover, recover_hinted};
 use alloy_primitives::keccak256;
 use k256::ecdsa::{RecoveryId, Signature as Plain, VerifyingKey};
@@ -10,7 +8,6 @@ use rayon::prelude::*;
 use secp256k1::{Message, SECP256K1, SecretKey};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// Rows that a library recovers in a turn: they take long, and do not get faster by being many.
 const PEER_ROWS: usize = 128;
@@ -51,24 +48,6 @@ pub struct Measured {
     pub samples: Vec<f64>,
     /// How many times as fast as a library in the same run, a core each.
     pub ratio: BTreeMap<&'static str, f64>,
-}
-
-/// Why there is no measurement.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BenchError {
-    /// A kernel gave something else than the signers.
-    #[error("backend {backend}: row {row} of {rows} does not recover to its signer")]
-    Wrong {
-        /// The backend.
-        backend: Backend,
-        /// First wrong row.
-        row: usize,
-        /// Rows.
-        rows: usize,
-    },
-    /// No rows, or more signers than rows.
-    #[error("{0}")]
-    Usage(String),
 }
 
 /// Rows, their signers and all hints, right and wrong.
@@ -164,17 +143,6 @@ impl Rows {
 fn recover_by_k256(row: &Signature) -> Option<VerifyingKey> {
     let plain = Plain::from_scalars(row.r, row.s).ok()?;
     VerifyingKey::recover_from_prehash(&row.digest, &plain, RecoveryId::from_byte(row.recovery_id)?).ok()
-}
-
-fn seconds(work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Hints that a case gives.
