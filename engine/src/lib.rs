@@ -11,6 +11,7 @@ pub mod fixture;
 pub mod gpu;
 pub mod import;
 pub mod keccak;
+pub mod radix;
 pub mod reason;
 pub mod report;
 mod search;

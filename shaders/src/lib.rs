@@ -69,8 +69,71 @@ pub const KECCAK_DIGEST_U64: Stage = Stage {
     ..KECCAK_DIGEST_U32
 };
 
+/// Radix sort: how often each digit occurs in each tile.
+pub const RADIX_COUNT: Stage = Stage {
+    name: "radix/count",
+    files: &[wgsl!("radix/count.wgsl")],
+    entry: "count",
+    workgroup_size: 128,
+    bindings: &[Access::Params, Access::Read, Access::Write],
+    needs_u64: false,
+};
+
+/// Running sum: totals of blocks.
+pub const RADIX_REDUCE: Stage = Stage {
+    name: "radix/reduce",
+    files: &[wgsl!("shared/scan.wgsl"), wgsl!("radix/reduce.wgsl")],
+    entry: "reduce",
+    ..RADIX_COUNT
+};
+
+/// Running sum: of the totals.
+pub const RADIX_SCAN_TOTALS: Stage = Stage {
+    name: "radix/scan_totals",
+    files: &[wgsl!("shared/scan.wgsl"), wgsl!("radix/scan_totals.wgsl")],
+    entry: "scan_totals",
+    bindings: &[Access::Params, Access::Write],
+    ..RADIX_COUNT
+};
+
+/// Running sum: within blocks.
+pub const RADIX_SCAN: Stage = Stage {
+    name: "radix/scan",
+    files: &[wgsl!("shared/scan.wgsl"), wgsl!("radix/scan.wgsl")],
+    entry: "scan",
+    ..RADIX_COUNT
+};
+
+/// Radix sort: keys and payloads to where they belong by one digit.
+pub const RADIX_SCATTER: Stage = Stage {
+    name: "radix/scatter",
+    files: &[wgsl!("shared/scan.wgsl"), wgsl!("radix/scatter.wgsl")],
+    entry: "scatter",
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+    ..RADIX_COUNT
+};
+
+/// Double use: each use against the one before it on its cell.
+pub const DOUBLE_USE_COMPARE: Stage = Stage {
+    name: "double_use/compare",
+    files: &[wgsl!("double_use/compare.wgsl")],
+    entry: "compare",
+    workgroup_size: 128,
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+    needs_u64: false,
+};
+
 /// All stages, ascending by name.
-pub const STAGES: &[&Stage] = &[&KECCAK_DIGEST_U32, &KECCAK_DIGEST_U64];
+pub const STAGES: &[&Stage] = &[
+    &DOUBLE_USE_COMPARE,
+    &KECCAK_DIGEST_U32,
+    &KECCAK_DIGEST_U64,
+    &RADIX_COUNT,
+    &RADIX_REDUCE,
+    &RADIX_SCAN,
+    &RADIX_SCAN_TOTALS,
+    &RADIX_SCATTER,
+];
 
 #[cfg(test)]
 mod tests {

@@ -73,6 +73,11 @@ impl Ground {
         Self { virgin: virgin.map(|code| code as u32), defaults: columns.defaults() }
     }
 
+    /// Code of virgin, or [`NONE`].
+    pub fn virgin(&self) -> u32 {
+        self.virgin.unwrap_or(NONE)
+    }
+
     /// Enters defaults for the cells from `first` on.
     pub fn lay(&self, first: u32, table: &mut [u64]) {
         let Some(virgin) = self.virgin else { return };

@@ -3,7 +3,7 @@
 //! The law is section 5 of `PROTOCOL.md`; `model` is that section as a plain program. `forward`, `reverse` and `shards` give
 //! the same [`NumberedResult`] from the columns of one segment, byte for byte; `merge` puts results of adjacent segments
 //! together; `sum` confirms what is valid and leaves the rest to the others. [`Procedure`] is all of them behind one
-//! interface. Nothing here looks at anything but moves.
+//! interface. [`gpu`] does what `shards` does on a device. Nothing here looks at anything but moves.
 //!
 //! `assumed`, as read here. A use of version `assumed` makes no demand: any version meets it. It is kept as an
 //! [`Assumption`], which no merge removes. Inside the imported segment the chain goes on from what the use declares and is
@@ -19,6 +19,7 @@ mod digest;
 mod exits;
 mod findings;
 mod forward;
+pub mod gpu;
 mod memory;
 mod merge;
 pub mod model;

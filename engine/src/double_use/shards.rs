@@ -97,7 +97,7 @@ pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> Numb
 }
 
 /// The uses of one cell, in order.
-fn compare<C: Columns>(judge: &Judge<'_, C>, uses: &[Use], findings: &mut Findings) {
+pub(super) fn compare<C: Columns>(judge: &Judge<'_, C>, uses: &[Use], findings: &mut Findings) {
     let mut live: Option<(u32, u32)> = None;
     for u in uses {
         match (judge.alone(u), live) {

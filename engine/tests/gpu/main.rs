@@ -4,7 +4,9 @@
 //! skipped. Every stage runs with the checks that wgpu puts in and without them.
 
 mod devices;
+mod double_use;
 mod keccak;
+mod radix;
 
 use manaflow_engine::gpu::{Gpu, Limits, Setup};
 use std::sync::OnceLock;

@@ -5,4 +5,6 @@
 
 #![allow(clippy::needless_range_loop)]
 
+pub mod double_use;
 pub mod keccak;
+pub mod radix;

@@ -77,6 +77,7 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     }
     let pieces = 1 + random.below(4) as u32;
     assert_eq!(Procedure::Merge(pieces).run(&columns).as_ref(), Ok(&expected), "merge: {span:?} {uses:?}");
+    assert_eq!(super::gpu::by_twin(&columns), forward, "the device's twin: {span:?} {uses:?}");
     let summed = super::sum::run(&columns, &super::hints(&columns), &[7; 32]);
     let (must, may) = sums::is_confirmed(&expected, uses);
     assert!(if summed.is_some() { may } else { !must }, "sum: {span:?} {uses:?}");
