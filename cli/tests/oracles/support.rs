@@ -277,7 +277,9 @@ pub fn digest(moves: &[(Location, Move)], segments: &[(u64, u64)], assumed: &BTr
         }
         all.extend(first.to_be_bytes());
         all.extend(last.to_be_bytes());
-        all.extend(keccak256(bytes));
+        // 142 bytes an exit, 64 exits a hash.
+        let hashes: Vec<u8> = bytes.chunks(64 * 142).flat_map(keccak256).collect();
+        all.extend(keccak256(hashes));
     }
     (cells, keccak256(all))
 }

@@ -92,7 +92,7 @@ fn stages_equal_their_twins_bit_for_bit() {
                 end += len.div_ceil(4);
             }
             // What lies between and behind messages is anything.
-            let words: Vec<u32> = (0..end + 34).map(|_| random.next()).collect();
+            let words: Vec<u32> = (0..end + 34).map(|_| random.number()).collect();
             let params = [rows, POISON, POISON, POISON];
             let room = 8 * (rows as usize + 3);
             let mut expected = [vec![POISON; room], vec![POISON; room]];

@@ -47,7 +47,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next.
-    pub fn next(&mut self) -> u32 {
+    pub fn number(&mut self) -> u32 {
         // Splitmix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -58,6 +58,6 @@ impl Random {
 
     /// One below a bound.
     pub fn below(&mut self, bound: u32) -> u32 {
-        self.next() % bound
+        self.number() % bound
     }
 }

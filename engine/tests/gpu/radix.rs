@@ -27,7 +27,7 @@ fn kinds(n: u32) -> Vec<(u32, Vec<u32>)> {
         (bits, (0..n).map(|i| key(i, &mut random)).collect::<Vec<_>>())
     };
     vec![
-        of(32, &mut |_, r| r.next()),
+        of(32, &mut |_, r| r.number()),
         of(20, &mut |_, r| r.below(1 << 20)),
         of(17, &mut |_, r| r.below(100_000)),
         of(0, &mut |_, _| 0),
@@ -89,7 +89,7 @@ fn running_sums_are_those_of_a_loop() {
         let sorter = Sorter::new(gpu).expect("it compiles");
         // The last has more blocks than the stage in the middle takes at once.
         for n in [0usize, 1, 1023, 1024, 1025, 128 * 1024, 128 * 1024 + 1, 300_000] {
-            let words: Vec<u32> = (0..n).map(|_| random.next()).collect();
+            let words: Vec<u32> = (0..n).map(|_| random.number()).collect();
             let (on_device, totals) = (gpu.upload(&words).expect("room"), gpu.buffer(n.div_ceil(TILE)).expect("room"));
             let mut batch = gpu.batch();
             sorter.sum_up(&mut batch, &on_device, n as u32, &totals).expect("a dispatch");
@@ -116,7 +116,7 @@ fn stages_equal_their_twins_bit_for_bit() {
     for gpu in gpus("stages_equal_their_twins_bit_for_bit") {
         for n in [1u32, 1000, 1024, 1025, 5000] {
             let tiles = n.div_ceil(1024);
-            let mut drawn = |len: u32| (0..len).map(|_| random.next()).collect::<Vec<_>>();
+            let mut drawn = |len: u32| (0..len).map(|_| random.number()).collect::<Vec<_>>();
             let poison = |len: u32| vec![POISON; len as usize + 5];
             let (keys, payloads) = (drawn(n), drawn(n));
             for (shift, is_first) in [(0, 1), (12, 0), (28, 0)] {
