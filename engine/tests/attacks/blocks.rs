@@ -121,14 +121,15 @@ fn gas_shifted_between_transactions_keeps_the_sum_and_not_the_receipts() {
 
 #[test]
 fn blobs_of_a_block_are_bounded_by_its_fork() {
-    let Some(data) = manaflow_datasets::data_for("blobs_of_a_block_are_bounded_by_its_fork") else { return };
-    let sample = execapis(&data).cut(40..);
-    let with_blobs = sample.segments[0].blocks.iter().enumerate().find_map(|(i, block)| {
-        let has_blobs = |bytes: &Bytes| bytes.first() == Some(&3);
-        block.transactions.iter().any(|t| has_blobs(&t.bytes)).then_some(40 + i as u64)
+    let sample = Sample::open(&manaflow_datasets::sample("mainnet.mana"));
+    let with_blobs = sample.segments.iter().enumerate().find_map(|(place, segment)| {
+        let used = decode_header(&segment.blocks[0].body.header).blob_gas_used?;
+        (used >= 2 << 17).then_some((place, segment.start.first))
     });
-    let number = with_blobs.expect("a block with blobs");
-    let lie = sample.with(|s| s.rules.blobs.iter_mut().for_each(|blobs| blobs.max = 0));
+    let (place, number) = with_blobs.expect("a block with two blobs");
+    let lie = sample.segment(place).with(|s| {
+        s.rules.blobs.iter_mut().for_each(|blobs| (blobs.target, blobs.max) = (1, 1));
+    });
     lie.judge().has(number, 0, Check::Blocks, Reason::TooManyBlobs);
 }
 
