@@ -18,7 +18,7 @@ pub struct Plan {
     pub moves: Vec<u64>,
     /// Distributions.
     pub distributions: Vec<Distribution>,
-    /// Kernels; all of [`KERNELS`] if there are none.
+    /// Kernels by name; all if there are none.
     pub kernels: Vec<String>,
     /// Turns.
     pub samples: usize,

@@ -85,7 +85,7 @@ impl Violation {
 pub struct Plan {
     /// Moves, at least one.
     pub moves: u64,
-    /// Cells to draw from, at least [`ROW_MOVES`]; those that are never drawn are in no file.
+    /// Cells to draw from, at least 11, as many as a row may have moves; those that are never drawn are in no file.
     pub cells: u32,
     /// How they are drawn.
     pub distribution: Distribution,
