@@ -1,5 +1,5 @@
 //! Twins of `radix/*.wgsl`. A workgroup's invocations run one after the other between two barriers; `shared/scan.wgsl` is
-//! [`exclusive_sum`].
+//! `exclusive_sum`.
 
 /// Of the values of a group's 128 invocations: what those before each give, and the total.
 fn exclusive_sum(values: [u32; 128]) -> ([u32; 128], u32) {
