@@ -42,6 +42,7 @@ pub fn mutate(
     dropped: &BTreeSet<u32>,
 ) -> Result<(String, Vec<Mutant>), syn::Error> {
     let mut syntax = syn::parse_file(text)?;
+    keep_for_constants(&mut syntax);
     let mut mutator = Mutator {
         file: file.to_owned(),
         next: *next,
@@ -55,6 +56,42 @@ pub fn mutate(
     *next = mutator.next;
     Ok((syntax.to_token_stream().to_string(), mutator.mutants))
 }
+
+/// Gives the constants of a file copies of the functions that they call: switches are not constant.
+fn keep_for_constants(syntax: &mut syn::File) {
+    struct Calls(Vec<syn::ItemFn>, BTreeSet<syn::Ident>);
+    impl VisitMut for Calls {
+        fn visit_expr_call_mut(&mut self, call: &mut syn::ExprCall) {
+            visit_mut::visit_expr_call_mut(self, call);
+            let Expr::Path(path) = &mut *call.func else { return };
+            let Some(of_file) = self.0.iter().find(|f| path.path.is_ident(&f.sig.ident)) else { return };
+            self.1.insert(of_file.sig.ident.clone());
+            path.path = kept(&of_file.sig.ident).into();
+        }
+    }
+    let functions = syntax.items.iter().filter_map(|item| match item {
+        syn::Item::Fn(f) => f.sig.constness.map(|_| f.clone()),
+        _ => None,
+    });
+    let mut calls = Calls(functions.collect(), BTreeSet::new());
+    for item in &mut syntax.items {
+        if let syn::Item::Const(constant) = item {
+            calls.visit_expr_mut(&mut constant.expr);
+        }
+    }
+    for mut function in calls.0.into_iter().filter(|f| calls.1.contains(&f.sig.ident)) {
+        function.sig.ident = kept(&function.sig.ident);
+        syntax.items.push(syn::Item::Fn(function));
+    }
+}
+
+/// Name of the copy of a function.
+fn kept(name: &syn::Ident) -> syn::Ident {
+    quote::format_ident!("{KEPT}{name}")
+}
+
+/// How names of copies begin.
+const KEPT: &str = "kept_";
 
 struct Mutator<'a> {
     file: String,
@@ -165,7 +202,10 @@ impl VisitMut for Mutator<'_> {
     }
 
     fn visit_item_fn_mut(&mut self, item: &mut syn::ItemFn) {
-        // Switches are not constant. Nothing that is mutated is needed while compiling.
+        if item.sig.ident.to_string().starts_with(KEPT) {
+            return;
+        }
+        // Switches are not constant; constants have their own copy.
         item.sig.constness = None;
         self.functions.push(item.sig.ident.to_string());
         self.body(&mut item.block, &item.sig.output);

@@ -76,10 +76,13 @@ fn stage_ends(stage: &Stage, built: &Built, id: u32) -> Result<End, String> {
     let mut command = Command::new("sh");
     command
         .arg("-c")
-        .arg(format!("ulimit -c 0 -v {MEMORY_KIB} -t {}; exec \"$0\" \"$@\"", stage.most_s))
+        .arg(format!("ulimit -c 0 && ulimit -v {MEMORY_KIB} && ulimit -t {} && exec \"$0\" \"$@\"", stage.most_s))
         .arg(binary)
         .args(stage.args);
     command.current_dir(built.tree.join(stage.krate)).env("MANAFLOW_MUTANT", id.to_string());
+    if stage.panics {
+        command.env("MANAFLOW_MUTANT_PANICS", "1");
+    }
     if std::env::var_os("MANAFLOW_DATA").is_none() {
         command.env("MANAFLOW_DATA", crate::root().join("target/data"));
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The switch: what `is` asks. A panic ends the process at once, since one failed test is enough.
+/// The switch: what `is` asks. A panic ends the process at once, since one failed test is enough; unless tests expect one.
 const SWITCH: &str = r#"//! Switches one mutant on.
 
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub fn is(id: u32) -> bool {
     static ACTIVE: OnceLock<u32> = OnceLock::new();
     *ACTIVE.get_or_init(|| {
         let active = std::env::var("MANAFLOW_MUTANT").ok().and_then(|n| n.parse().ok());
-        if active.is_some() {
+        if active.is_some() && std::env::var_os("MANAFLOW_MUTANT_PANICS").is_none() {
             std::panic::set_hook(Box::new(|info| {
                 eprintln!("{info}");
                 std::process::exit(101);
@@ -64,15 +64,18 @@ pub fn mutated(originals: &Files, dropped: &BTreeSet<u32>) -> Result<(Files, Vec
     Ok((files, mutants))
 }
 
-/// Copies, mutates and builds until what does not compile is left out.
-pub fn build(root: &Path) -> Result<Built, String> {
+/// Copies, mutates and builds until what does not compile is left out. Mutants that are not wanted are not put in, so that
+/// the build of a few is that of the code as it is.
+pub fn build(root: &Path, is_wanted: impl Fn(&Mutant) -> bool) -> Result<Built, String> {
     let tree = root.join("target/mutants/tree");
     let mutated_paths: BTreeSet<String> = GROUPS.iter().flat_map(Group::paths).collect();
     copy(root, &tree, &mutated_paths)?;
     let originals = originals(root)?;
+    let (_, mutants) = mutated(&originals, &BTreeSet::new())?;
+    let unwanted: BTreeSet<u32> = mutants.iter().filter(|m| !is_wanted(m)).map(|m| m.id).collect();
     let mut dropped = BTreeSet::new();
     loop {
-        let (files, mutants) = mutated(&originals, &dropped)?;
+        let (files, mutants) = mutated(&originals, &dropped.union(&unwanted).copied().collect())?;
         for (path, text) in &files {
             write(&tree.join(path), text.as_bytes())?;
         }
@@ -81,7 +84,7 @@ pub fn build(root: &Path) -> Result<Built, String> {
         let _ = Command::new("rustfmt").args(["--edition", "2024"]).args(&paths).output();
         let (binaries, errors) = cargo(root, &tree)?;
         if errors.is_empty() {
-            eprintln!("{} mutants, {} do not build", mutants.len(), dropped.len());
+            eprintln!("{} mutants, {} do not build", mutants.len() - unwanted.len(), dropped.len());
             return Ok(Built { mutants, dropped, binaries, tree });
         }
         let found = blamed(&tree, &mutated_paths, &errors)?;

@@ -118,6 +118,15 @@ mod tests {
         records.slice(0..2 * LINE);
     }
 
+    /// Bits come by 64.
+    #[test]
+    #[should_panic(expected = "not written")]
+    fn what_is_beyond_the_last_line_is_not_read() {
+        let mut records = Records::new(64);
+        records.stream(63, &Line::default());
+        records.slice(63 * LINE..64 * LINE + 1);
+    }
+
     #[test]
     #[should_panic(expected = "no room")]
     fn there_is_no_line_beyond_the_last() {

@@ -188,3 +188,36 @@ impl<'a, C: Columns> Sums<'a, C> {
         self.tokens += if is_left { 1 } else { -1 };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::double_use::tests::TestColumns;
+    use alloy_primitives::{Address, U256};
+    use manaflow_loader::model::{Cell, Value};
+
+    /// Without the key, who makes the file could look for tokens that add up.
+    #[test]
+    fn a_term_is_of_the_key_and_of_the_whole_token() {
+        let slot = |n| Cell::storage(Address::ZERO, 0, U256::from(n));
+        let table = vec![slot(0), slot(1)];
+        let values = [5, 5, 6].map(|n| Value::Word(U256::from(n))).to_vec();
+        let columns = TestColumns { table, values, ..TestColumns::default() };
+        let term = |key: u8, cell, row, live| {
+            let key = [key; 32];
+            let mut sums = Sums::new(&columns, &key);
+            sums.add(cell, row, live, true);
+            sums.total
+        };
+        let of = term(1, 0, 3, (4, 0));
+        let others = [
+            term(2, 0, 3, (4, 0)),
+            term(1, 1, 3, (4, 0)),
+            term(1, 0, 4, (4, 0)),
+            term(1, 0, 3, (3, 0)),
+            term(1, 0, 3, (4, 2)),
+        ];
+        assert!(!others.contains(&of));
+        assert_eq!(term(1, 0, 3, (4, 1)), of, "another number of the same value");
+    }
+}

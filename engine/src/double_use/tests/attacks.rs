@@ -2,7 +2,7 @@
 
 use super::{Random, TestColumns, Uses, judge_all};
 use crate::double_use::model::CellUse;
-use crate::double_use::{Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, shards_of};
+use crate::double_use::{Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, shards, shards_of};
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{Cell, Location, Value, Version};
 
@@ -182,6 +182,23 @@ fn results_are_sorted_by_cells() {
     assert_eq!(forward(&columns).expect("well formed").resolve(&columns), expected);
 }
 
+/// Virgin need not be the first of the foreign versions.
+#[test]
+fn foreign_versions_come_in_any_order() {
+    // No row of the segment is at 0:5, so that it never was live.
+    let uses = vec![read(at(1, 1), Version::Virgin, 0), read(at(1, 2), Version::At(at(0, 5)), 0)];
+    let expected = judge((0, 2), uses.clone());
+    assert_eq!(reasons(&expected.culprits), [(Reason::StaleRead, at(1, 2))]);
+    let mut columns = TestColumns::new((0, 2, 0), &Uses::from([(cell(), uses)]), &mut Random(1));
+    columns.values.truncate(1);
+    columns.prev.fill(0);
+    columns.next.fill(0);
+    columns.foreign.swap(0, 1);
+    columns.intx.iter_mut().for_each(|code| *code = 1 - *code);
+    assert_eq!(forward(&columns).expect("well formed").resolve(&columns), expected);
+    assert_eq!(shards(&columns).expect("well formed").resolve(&columns), expected);
+}
+
 #[test]
 fn the_parent_hash_counts_for_contradiction_only() {
     let cell = Cell::block_hash(9);
@@ -302,6 +319,10 @@ fn what_no_segment_may_say_is_malformed() {
         let error = shards_of(&good(), uses).expect_err("malformed").to_string();
         assert!(error.starts_with(&format!("use {}: ", i % 2)), "{error}");
     }
+    // The last code there is: a row, though no version for a use in it.
+    let mut uses = crate::double_use::shards::uses_of(&good());
+    uses[1].intx = 2;
+    assert!(shards_of(&good(), uses).is_ok());
 }
 
 #[test]

@@ -8,8 +8,7 @@ pub(crate) mod random;
 mod sums;
 
 use super::Procedure;
-use columns::TestColumns;
-pub(crate) use columns::Uses;
+pub(crate) use columns::{TestColumns, Uses};
 
 /// Seed of random tests; `MANAFLOW_SEED` repeats one.
 pub(crate) fn seed(default: u64) -> u64 {
@@ -65,7 +64,7 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     assert_eq!(super::reverse::run(&columns), forward, "reverse: {span:?} {uses:?}");
     let mut arrived = super::shards::uses_of(&columns);
     random.shuffle(&mut arrived);
-    let parts = 1 + random.below(3);
+    let parts = random.below(4);
     assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
     let (bits, pieces) = (random.below(3) as u32, random.below(4));
     assert_eq!(super::partition::run(&columns, bits, pieces), forward, "partition: {span:?} {uses:?}");

@@ -155,6 +155,10 @@ fn a_cell_twice_in_a_row_is_judged_alike() {
         let mut arrived = crate::double_use::shards::uses_of(&columns);
         random.shuffle(&mut arrived);
         assert_eq!(crate::double_use::shards::run(&columns, arrived, 5).resolve(&columns), expected);
+        for (bits, pieces) in [(0, 1), (2, 2), (16, 1)] {
+            let got = crate::double_use::partition::run(&columns, bits, pieces);
+            assert_eq!(got.resolve(&columns), expected, "parts of 2^{bits} cells, {pieces} pieces");
+        }
     }
 }
 
@@ -222,5 +226,30 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
     for (bits, pieces) in [(0, 1), (1, 1), (1, 2), (1, 3), (16, 1), (16, 2)] {
         let got = crate::double_use::partition::run(&columns, bits, pieces);
         assert_eq!(got, expected, "parts of 2^{bits} cells, {pieces} pieces");
+    }
+}
+
+/// A part ends where the next begins: with room for one record less it would write into it.
+#[test]
+fn parts_that_fill_their_lines_keep_to_them() {
+    let cells: [Cell; 2] = std::array::from_fn(|n| Cell::account(Address::repeat_byte(n as u8)));
+    let mut random = Random(12);
+    for (few, many) in (1..=5).flat_map(|few| (28..=36).map(move |many| (few, many))) {
+        // The cell of the first part comes last, so that what a count by fours leaves over is of it.
+        let mut uses = Uses::new();
+        for (cell, rows) in [(cells[1], 0..few), (cells[0], few..few + many)] {
+            let mut live = (Version::Virgin, cell.default_value());
+            let of_cell = uses.entry(cell).or_default();
+            for row in rows {
+                let location = Location::new(0, row).expect("small");
+                let next = account(row + 1, 0);
+                of_cell.push(CellUse { location, write: true, intx: live.0, prev: live.1, next });
+                live = (Version::At(location), next);
+            }
+        }
+        let columns = TestColumns::new((0, 1, 0), &uses, &mut random);
+        let expected = crate::double_use::forward::run(&columns);
+        assert!(expected.culprits.is_empty());
+        assert_eq!(crate::double_use::partition::run(&columns, 0, 1), expected, "{few} uses, {many} uses");
     }
 }

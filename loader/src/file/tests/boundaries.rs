@@ -36,6 +36,14 @@ fn a_length_that_stands_for_not_known_is_too_great() {
     let most = u32::MAX as usize - 1;
     assert_eq!(check_size(most), Ok(()));
     assert_eq!([most + 1, most + 2].map(check_size), [Err("4 GiB or more"); 2]);
+    // Zeros that nobody looks at take no memory.
+    let long = vec![0; most + 1];
+    let (list, reason) = (&[0xc0][..], "4 GiB or more");
+    assert_eq!(check_earlier(&long, None), Err(reason));
+    assert_eq!(check_earlier(list, Some(&long)), Err(reason));
+    let body = |header, ommers| BodyParts { header, ommers, are_hashes: false, withdrawals: None };
+    assert_eq!(check_body(&body(&long, list)), Err(("header", reason)));
+    assert_eq!(check_body(&body(list, &long)), Err(("ommers", reason)));
 }
 
 /// Rows of each section, as a file could say without having them.
@@ -109,6 +117,7 @@ fn tables_are_refused_at_their_borders() {
         ("section blocks, row 5: not the end", Box::new(|p| p.set_u32(S::Blocks, 5, 56, 1))),
         ("section blocks, row 1: 1 transactions", Box::new(|p| p.set_u32(S::Blocks, 2, 40, 5))),
         ("section blocks, row 1: reserved bits", Box::new(|p| p.set_u32(S::Blocks, 1, 56, 1))),
+        ("section blocks, row 4: reserved bits", Box::new(|p| p.set_u32(S::Blocks, 4, 56, 1))),
         // Header and ommers may fill the body of a block with withdrawals, but then withdrawals are no list.
         ("block 10, ommers: not one or more hashes", Box::new(|p| p.set_u32(S::Blocks, 0, 48, 64 + 3))),
         ("section blocks, row 0: header and ommers have 72", Box::new(|p| p.set_u32(S::Blocks, 0, 48, 64 + 4))),
@@ -177,6 +186,8 @@ fn later_blocks_are_refused_with_section_and_row() {
         ("block 11, header: ", Box::new(|p| p.part(S::BodyBytes)[71] = 0x80)),
         ("block 10, header: ", Box::new(|p| p.part(S::BodyBytes)[2 * 71 + 4] = 0x80)),
         ("section row-moves, row 5: ends before", Box::new(|p| p.set_u32(S::RowMoves, 4, 0, 99))),
+        ("section row-moves, row 6: ends before", Box::new(|p| p.set_u32(S::RowMoves, 5, 0, 99))),
+        ("section row-moves, row 7: ends before", Box::new(|p| p.set_u32(S::RowMoves, 6, 0, 99))),
         ("section row-moves, row 7: does not end", Box::new(|p| p.set_u32(S::RowMoves, 7, 0, 99))),
         ("section row-senders, row 5: address 6", Box::new(|p| p.set_u32(S::RowSenders, 5, 0, 6))),
         ("section authorities, row 5: address beyond", Box::new(|p| p.set_u32(S::Authorities, 5, 0, 6))),
@@ -193,6 +204,7 @@ fn later_blocks_are_refused_with_section_and_row() {
                 p.row(S::RowGas, 5).fill(0);
             }),
         ),
+        ("section row-receipts, row 5: no post-state root", Box::new(|p| p.set_u32(S::RowReceipts, 5, 0, 31))),
         ("section move-cells, row 16: cell 8 of 8", Box::new(|p| p.set_u32(S::MoveCells, 16, 0, 8))),
         ("section move-flags, row 16: reserved bits", Box::new(|p| p.row(S::MoveFlags, 16)[0] = 2)),
         ("section move-intx, row 16: row 10 is not of", Box::new(|p| p.set_u32(S::MoveIntx, 16, 0, 5 + 10))),
@@ -203,6 +215,7 @@ fn later_blocks_are_refused_with_section_and_row() {
             }),
         ),
         ("section move-next, row 14: a read has a next", Box::new(|p| p.set_u32(S::MoveNext, 14, 0, 1))),
+        ("section move-next, row 16: a read has a next", Box::new(|p| p.set_u32(S::MoveNext, 16, 0, 1))),
         ("section move-prev, row 18: value 0: a number", Box::new(|p| p.set_u32(S::MovePrev, 18, 0, 0))),
         ("section move-next, row 18: value 0: a number", Box::new(|p| p.set_u32(S::MoveNext, 18, 0, 0))),
         (
