@@ -41,7 +41,7 @@ pub struct Args {
     /// Violations to plant, by the reason that double use gives for them.
     #[arg(long, value_name = "REASON=N", value_delimiter = ',', value_parser = parse_planted)]
     plant: Vec<(Violation, u32)>,
-    /// Write the hint `last`, which `--double-use summed` takes: 4 bytes a move.
+    /// Write the hints that `--double-use summed` takes: 4 bytes a move and 12 a cell.
     #[arg(long)]
     last: bool,
     /// Another history of the same kind.

@@ -65,8 +65,9 @@ pub struct Args {
     /// Stop after the blocks in work once there is a fault.
     #[arg(long)]
     fail_fast: bool,
-    /// How double use is judged: streaming (a table of live versions), sorted (partitioned; spills to disk beyond --memory), or
-    /// summed (by a keyed sum, for files with the hint `last`); all say the same. Default: streaming, shuffled sorted.
+    /// How double use is judged: streaming (a table of live versions), sorted (partitioned; beyond --memory in batches, and on
+    /// disk where these would be short), or summed (by a keyed sum, for files with the hints of `generate --last`); all say the
+    /// same. Default: streaming, shuffled sorted.
     #[arg(long, value_name = "HOW")]
     double_use: Option<DoubleUseArg>,
     /// What sorting may take of the memory, as in 512MiB or 4GiB; default: a quarter of the machine's.

@@ -293,10 +293,14 @@ pub fn lies(draw: &mut Draw) -> Vec<ByteLie> {
     for (kind, says, section, row, byte, becomes) in BYTES {
         let drawn = draw.number() as usize;
         let change = move |parts: &mut Parts| {
+            let rows = parts.rows(section);
             let row = match row {
                 First => 0,
-                Drawn => drawn % parts.rows(section),
+                Drawn => drawn.checked_rem(rows).unwrap_or(0),
             };
+            if row >= rows {
+                return false;
+            }
             let byte = &mut parts.row(section, row)[byte];
             *byte = becomes(*byte);
             true

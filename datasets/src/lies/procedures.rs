@@ -158,8 +158,8 @@ impl Columns for Moves {
     fn next(&self) -> &[u32] {
         &self.next
     }
-    fn is_write(&self, i: usize) -> bool {
-        self.write[i]
+    fn flags(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.write)
     }
     fn cell(&self, cell: u32) -> Cell {
         self.table[cell as usize]

@@ -5,6 +5,7 @@
 
 mod double_use;
 mod hashes;
+pub mod moves;
 mod signatures;
 
 pub use double_use::{Plan as DoubleUsePlan, double_use};

@@ -18,7 +18,7 @@ mod fees;
 mod header;
 mod ommers;
 mod ordered_root;
-pub(crate) use ordered_root::ordered_roots;
+pub use ordered_root::ordered_roots;
 mod requests;
 mod roots;
 #[cfg(test)]

@@ -3,8 +3,10 @@
 //! Cells, rows, versions and values are numbers here. Equal value numbers are equal values; different numbers need not be
 //! different values, so the procedures ask [`Columns::same`] before they call two values different (the cold path).
 
+use super::wide::wide;
 use crate::search::first_row_where;
 use alloy_primitives::B256;
+use manaflow_loader::file::layout::FLAG_WRITE;
 use manaflow_loader::model::{Cell, Location, Value, Version};
 use std::ops::Range;
 
@@ -38,8 +40,12 @@ pub trait Columns: Sync {
     fn prev(&self) -> &[u32];
     /// For each use: number of the value after; of a read, any number.
     fn next(&self) -> &[u32];
+    /// For each use: bit 0 is set if it is a write.
+    fn flags(&self) -> &[u8];
     /// Whether use i is a write.
-    fn is_write(&self, i: usize) -> bool;
+    fn is_write(&self, i: usize) -> bool {
+        self.flags()[i] & FLAG_WRITE != 0
+    }
 
     /// Ranges of cells, ascending, each with a value number that is known to stand for the default of all of them. It saves
     /// time and decides nothing: elsewhere it is found out use by use.
@@ -109,6 +115,70 @@ pub(super) fn use_at<C: Columns>(columns: &C, row: u32, start: usize, i: usize) 
     }
 }
 
+/// Uses of a chunk.
+pub(super) const CHUNK: usize = 2048;
+
+/// Rows so long are told at once.
+const RUN: usize = 16;
+
+/// The uses of rows, a chunk at a time: their indices, and the row of each. A loop over uses then goes on over the ends of
+/// rows, which nobody can foretell.
+#[inline(always)]
+pub(super) fn each_chunk<C: Columns>(columns: &C, rows: Range<u32>, mut take: impl FnMut(Range<usize>, &[u32])) {
+    if rows.is_empty() {
+        return;
+    }
+    let (mut at, end) = (columns.moves_of(rows.start).start, columns.moves_of(rows.end - 1).end);
+    let mut own = [0; CHUNK + RUN];
+    let mut row = rows.start;
+    while at < end {
+        let stop = end.min(at + CHUNK);
+        let mut i = at;
+        while i < stop {
+            let row_end = columns.moves_of(row).end;
+            // More than the row has: the next one writes over it.
+            own[i - at..i - at + RUN].fill(row);
+            if row_end - i > RUN {
+                own[i - at..stop.min(row_end) - at].fill(row);
+            }
+            i = stop.min(row_end);
+            row += u32::from(row_end <= stop);
+        }
+        take(at..stop, &own[..stop - at]);
+        at = stop;
+    }
+}
+
+/// The same from the last use up to the first: chunks, and what each is filled with, begin at the end.
+#[inline(always)]
+pub(super) fn each_chunk_back<C: Columns>(columns: &C, rows: Range<u32>, mut take: impl FnMut(Range<usize>, &[u32])) {
+    if rows.is_empty() {
+        return;
+    }
+    let (start, mut at) = (columns.moves_of(rows.start).start, columns.moves_of(rows.end - 1).end);
+    let mut own = [0; RUN + CHUNK];
+    // Rows from here on are told.
+    let mut told = rows.end;
+    while at > start {
+        let stop = start.max(at.saturating_sub(CHUNK));
+        let mut i = at;
+        while i > stop {
+            let row = told - 1;
+            let row_start = columns.moves_of(row).start;
+            let end = RUN + i - stop;
+            // More than the row has: the one before it writes over it.
+            own[end - RUN..end].fill(row);
+            if i - row_start > RUN {
+                own[RUN + stop.max(row_start) - stop..end].fill(row);
+            }
+            i = stop.max(row_start);
+            told -= u32::from(row_start >= stop);
+        }
+        take(stop..at, &own[RUN..RUN + at - stop]);
+        at = stop;
+    }
+}
+
 /// Checks all that the procedures index by, and that versions say what a segment may say.
 pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
     check_shape(columns)?;
@@ -135,9 +205,18 @@ pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
 
 /// Checks lengths and bounds of the columns.
 pub(super) fn check_shape<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    wide(|| check_shape_here(columns))
+}
+
+#[inline(always)]
+fn check_shape_here<C: Columns>(columns: &C) -> Result<(), Malformed> {
     let uses = columns.cells().len();
-    for (name, len) in [("intx", columns.intx().len()), ("prev", columns.prev().len()), ("next", columns.next().len())]
-    {
+    for (name, len) in [
+        ("intx", columns.intx().len()),
+        ("prev", columns.prev().len()),
+        ("next", columns.next().len()),
+        ("flags", columns.flags().len()),
+    ] {
         if len != uses {
             return Err(Malformed::new(name, format!("{len} rows, expected {uses}")));
         }

@@ -7,16 +7,17 @@
 //! Memory: 8 bytes a cell, and what is found. Entries are fetched ahead of their use, which is what counts out of cache; and
 //! whether a use writes is data, not a branch, since nobody can foretell it.
 
-use super::columns::{Columns, Malformed, Use, check, use_at};
+use super::columns::{Columns, Malformed, Use, check, each_chunk, use_at};
 use super::findings::{Alone, Entry, Findings, Judge, NONE};
-use super::memory::prefetch;
+use super::memory::{self, prefetch};
 use super::result::NumberedResult;
+use super::wide::wide;
 use manaflow_loader::model::Version;
 use std::hint::select_unpredictable;
 use std::ops::Range;
 
 /// Uses that entries are fetched ahead.
-const AHEAD: usize = 32;
+pub(super) const AHEAD: usize = 64;
 
 /// An entry: version code and value number in one word, so that one comparison judges a use.
 pub(super) const fn entry(version: u32, value: u32) -> u64 {
@@ -36,27 +37,34 @@ pub fn forward<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
 }
 
 pub(super) fn run<C: Columns>(columns: &C) -> NumberedResult {
+    wide(|| walk(columns))
+}
+
+#[inline(always)]
+fn walk<C: Columns>(columns: &C) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
     let mut findings = Findings::default();
-    let mut table = vec![UNUSED; columns.cell_count() as usize];
+    let mut table = memory::table(UNUSED, columns.cell_count() as usize);
     let ground = Ground::new(columns);
     ground.lay(0, &mut table);
-    let (cells, intx, prev, next) = (columns.cells(), columns.intx(), columns.prev(), columns.next());
-    for row in 0..columns.rows() {
-        let code = row + judge.row_codes;
-        let range = columns.moves_of(row);
-        for i in range.clone() {
-            if let Some(&ahead) = cells.get(i + AHEAD) {
+    let all_cells = columns.cells();
+    each_chunk(columns, 0..columns.rows(), |uses, rows| {
+        let cells = all_cells[uses.clone()].iter().zip(rows);
+        let values = columns.prev()[uses.clone()].iter().zip(&columns.next()[uses.clone()]);
+        let each = cells.zip(columns.intx()[uses.clone()].iter().zip(values));
+        for (i, ((&cell, &row), (&intx, (&prev, &next)))) in uses.zip(each) {
+            if let Some(&ahead) = all_cells.get(i + AHEAD) {
                 prefetch(&table, ahead as usize);
             }
+            let code = row + judge.row_codes;
             let is_write = columns.is_write(i);
-            let live = &mut table[cells[i] as usize];
-            if *live != entry(intx[i], prev[i]) || ground.is_more(intx[i], code, is_write, judge.row_codes) {
-                demand(&judge, live, use_at(columns, row, range.start, i), &mut findings);
+            let live = &mut table[cell as usize];
+            if *live != entry(intx, prev) || ground.is_more(intx, code, is_write, judge.row_codes) {
+                demand(&judge, live, use_at(columns, row, columns.moves_of(row).start, i), &mut findings);
             }
-            *live = select_unpredictable(is_write, entry(code, next[i]), *live);
+            *live = select_unpredictable(is_write, entry(code, next), *live);
         }
-    }
+    });
     findings.finish_live(&judge, table)
 }
 

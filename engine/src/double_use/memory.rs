@@ -13,9 +13,45 @@ pub(super) const LINE: usize = 32;
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Line(pub [Record; LINE]);
 
+/// A table of so many equal entries, as in [`room`].
+pub(super) fn table<T: Copy>(entry: T, count: usize) -> Vec<T> {
+    let mut table = room(count);
+    table.resize(count, entry);
+    table
+}
+
+/// Room for so many entries, in large pages where the system has them: entries are met in no order, and each small page costs a
+/// fault when it is first written and a place in the cache of translations ever after.
+pub(super) fn room<T>(count: usize) -> Vec<T> {
+    let mut table = Vec::with_capacity(count);
+    ask_for_large_pages(&mut table);
+    table
+}
+
+/// Asks for the capacity of a vector to be in large pages. What it holds does not change, and a refusal costs time only.
+fn ask_for_large_pages<T>(vector: &mut Vec<T>) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{Advice, madvise};
+        let (start, bytes) = (vector.as_mut_ptr() as usize, vector.capacity() * size_of::<T>());
+        let pages = start.next_multiple_of(LARGE_PAGE)..(start + bytes) / LARGE_PAGE * LARGE_PAGE;
+        if !pages.is_empty() {
+            let first = vector.as_mut_ptr().cast::<u8>().wrapping_add(pages.start - start);
+            // SAFETY: the pages lie within the vector's own allocation, and this advice changes no byte of memory.
+            let _ = unsafe { madvise(first.cast(), pages.len(), Advice::LinuxHugepage) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = vector;
+}
+
+/// Bytes of a large page.
+#[cfg(target_os = "linux")]
+const LARGE_PAGE: usize = 2 << 20;
+
 /// Asks for the line of an entry. A place beyond the table asks for nothing that matters.
 #[inline(always)]
-pub(super) fn prefetch(table: &[u64], place: usize) {
+pub(super) fn prefetch<T>(table: &[T], place: usize) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64; a hint reads nothing, whatever the address.
     unsafe {
@@ -27,7 +63,7 @@ pub(super) fn prefetch(table: &[u64], place: usize) {
 }
 
 /// Lines of records, written in any order, each once.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Records {
     /// Its length stays 0: what is written counts, and `written` knows it.
     lines: Vec<Line>,
@@ -38,8 +74,23 @@ pub(super) struct Records {
 
 impl Records {
     /// Room for so many lines.
+    #[cfg(test)]
     pub fn new(count: usize) -> Self {
-        Self { lines: Vec::with_capacity(count), written: vec![0; count.div_ceil(64)], count }
+        let mut records = Self::default();
+        records.empty(count);
+        records
+    }
+
+    /// Forgets what was written; there is room for so many lines then. Memory is kept: its first touch costs as much as all that
+    /// is done with it later.
+    pub fn empty(&mut self, count: usize) {
+        if self.lines.capacity() < count {
+            self.lines = Vec::new();
+            self.lines = room(count);
+        }
+        self.written.clear();
+        self.written.resize(count.div_ceil(64), 0);
+        self.count = count;
     }
 
     /// Writes a line past the caches; [`Records::settle`] must follow before anything is read.

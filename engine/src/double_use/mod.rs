@@ -23,6 +23,7 @@ pub mod gpu;
 mod memory;
 mod merge;
 pub mod model;
+mod multiset;
 mod partition;
 mod procedure;
 mod result;
@@ -32,6 +33,7 @@ mod spill;
 mod sum;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wide;
 
 pub use columns::{Columns, Malformed, Use};
 pub(crate) use digest::encode;
@@ -39,9 +41,11 @@ pub use digest::{EXIT_BYTES, ExitsDigest, file_digest};
 pub use exits::{Exits, LastWrite};
 pub use forward::forward;
 pub use merge::merge;
+pub use multiset::Hints;
+pub use partition::Workspace;
 pub use procedure::Procedure;
 pub use result::{Assumption, Culprit, Demand, Exit, NumberedResult, Reason, SegmentResult, Window};
 pub use reverse::{Reverse, reverse};
-pub use shards::{shards, shards_of, shards_within};
+pub use shards::{shards, shards_in, shards_of, shards_within};
 pub use spill::Spill;
 pub use sum::{Key, hints, sum, summed};

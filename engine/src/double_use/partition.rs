@@ -9,62 +9,129 @@
 //! | step | 0 | [`NONE`] | row | 0 |
 //!
 //! A step stands before a use that is too far from the record before it. Records collect in lines of 512 bytes and leave past
-//! the caches: what is written here is read again only when all of it is written. Pieces of rows are partitioned on all
-//! workers, then parts are judged on all workers.
-//! Memory: 16 bytes a use, 8 bytes a cell, and what is found. No order of parts or workers changes a result.
+//! the caches: what is written here is read again only when all of it is written. So it goes batch by batch: pieces of rows are
+//! partitioned on all workers, then parts are judged on all workers.
+//! Memory: 16 bytes a use of a batch, 8 bytes a cell, and what is found. No order of parts or workers changes a result.
 
-use super::columns::{Columns, Use, use_at};
+use super::columns::{CHUNK, Columns, Use, each_chunk, use_at};
 use super::findings::{Findings, Judge, NONE};
 use super::forward::{self, Ground};
-use super::memory::{LINE, Line, Record, Records};
+use super::memory::{self, LINE, Line, Record, Records, prefetch};
 use super::result::NumberedResult;
+use super::wide::wide;
 use crate::cpu::carry;
 use crate::search::first_row_where;
 use rayon::prelude::*;
 use std::hint::select_unpredictable;
 use std::ops::Range;
 
-/// Cells of a part, as a power of two: a record has 16 bits for one, and 8 bytes for each of 2^16 are what a second cache holds.
-pub(super) const PART_BITS: u32 = 16;
+/// Cells of a part, as a power of two: 8 bytes for each of 2^15 are what a second cache holds beside what streams through it.
+pub(super) const PART_BITS: u32 = 15;
+/// A record has 16 bits for a cell.
+const PART_BITS_MOST: u32 = 16;
+/// Uses of a piece at least, as a power of two.
+const PIECE_BITS: u32 = 16;
+/// Bytes of a record.
+pub(super) const RECORD_BYTES: u64 = size_of::<Record>() as u64;
 
 const WRITE: u32 = 1 << 16;
 const FAR: u32 = 1 << 15;
 
-/// Judges a segment in parts of 2^`bits` cells, at most 2^16, cut into so many pieces of rows.
-pub(super) fn run<C: Columns>(columns: &C, bits: u32, pieces: usize) -> NumberedResult {
-    assert!(bits <= PART_BITS, "a record has 16 bits for a cell");
+/// Sizes that change no result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// A part has 2^bits cells, at most 2^16.
+    pub bits: u32,
+    /// Uses of a batch, about.
+    pub batch: usize,
+    /// Pieces of a batch, for as many workers.
+    pub pieces: usize,
+}
+
+/// Uses of a batch at least, and cells for each of its uses at most: below, passes over the table cost more than a disk.
+const BATCH: usize = 1 << 20;
+const SPARSE: usize = 16;
+
+impl Sizes {
+    /// For columns of a size, and so many bytes for records: one batch, if it has room. `None` if batches would be too short.
+    pub fn of<C: Columns>(columns: &C, memory: u64) -> Option<Self> {
+        let (uses, cells) = (columns.cells().len(), columns.cell_count() as usize);
+        let room = usize::try_from(memory / RECORD_BYTES).unwrap_or(usize::MAX);
+        let batch = uses.min(room);
+        let is_worth_it = batch == uses || batch >= BATCH.min(cells / SPARSE);
+        is_worth_it.then_some(Self { bits: PART_BITS, batch, pieces: pieces(batch) })
+    }
+}
+
+/// Pieces of so many uses: one a worker, unless they would be small.
+pub(super) fn pieces(uses: usize) -> usize {
+    rayon::current_num_threads().min(uses >> PIECE_BITS)
+}
+
+/// Memory of records, kept for the next segment: its first touch costs as much as all that is done with it later.
+#[derive(Default, Debug)]
+pub struct Workspace {
+    lists: Vec<Parts>,
+}
+
+/// Judges a segment.
+pub(super) fn run<C: Columns>(columns: &C, sizes: Sizes, workspace: &mut Workspace) -> NumberedResult {
+    let Sizes { bits, batch, pieces } = sizes;
+    assert!(bits <= PART_BITS_MOST, "a record has 16 bits for a cell");
     let judge = Judge::new(columns, columns.first());
     let ground = Ground::new(columns);
     let stage = carry();
-    let of_rows = |rows| stage.within(|| partition(columns, rows, bits));
-    let lists: Vec<Parts> = cut(columns, pieces).into_par_iter().map(of_rows).collect();
-    let mut live = vec![forward::UNUSED; columns.cell_count() as usize];
-    let found: Vec<Findings> = live
-        .par_chunks_mut(1 << bits)
-        .enumerate()
-        .map(|(part, table)| {
+    let mut live = memory::table(forward::UNUSED, columns.cell_count() as usize);
+    let mut findings = Findings::default();
+    if workspace.lists.len() < pieces.max(1) {
+        workspace.lists.resize_with(pieces.max(1), Parts::default);
+    }
+    let lists = &mut workspace.lists[..pieces.max(1)];
+    let batches = cut(columns, 0..columns.rows(), columns.cells().len().div_ceil(batch.max(1)));
+    for (n, rows) in batches.into_iter().enumerate() {
+        let pieces = cut(columns, rows, pieces);
+        let write = |(list, rows): (&mut Parts, _)| {
+            let records = std::mem::take(&mut list.records);
+            *list = stage.within(|| wide(|| partition(columns, rows, bits, records)));
+        };
+        lists.par_iter_mut().zip(pieces).for_each(write);
+        let walk = |(part, table): (usize, &mut [u64])| {
             stage.within(|| {
                 let mut findings = Findings::default();
                 let first = (part as u32) << bits;
-                ground.lay(first, table);
-                for list in &lists {
-                    Walk::new(&judge, &ground, first, table, &mut findings).take(list.part(part), 0);
+                // Uses meet the table in no order: it comes as a whole before.
+                match n {
+                    0 => ground.lay(first, table),
+                    _ => (0..table.len()).step_by(8).for_each(|place| prefetch(table, place)),
+                }
+                for list in &*lists {
+                    wide(|| Walk::new(&judge, &ground, first, table, &mut findings).take(list.part(part), 0));
                 }
                 findings
             })
-        })
-        .collect();
-    let mut findings = Findings::default();
-    found.into_iter().for_each(|f| findings.append(f));
+        };
+        let found: Vec<Findings> = live.par_chunks_mut(1 << bits).enumerate().map(walk).collect();
+        found.into_iter().for_each(|f| findings.append(f));
+    }
     findings.finish_live(&judge, live)
 }
 
 /// Rows in pieces of about as many uses.
-pub(super) fn cut<C: Columns>(columns: &C, pieces: usize) -> Vec<Range<u32>> {
-    let (uses, pieces) = (columns.cells().len(), pieces.max(1));
-    let row_from = |i: usize| first_row_where(0..columns.rows(), |row| columns.moves_of(row).start >= i);
-    let bounds: Vec<u32> = (0..pieces).map(|n| row_from(uses / pieces * n)).chain([columns.rows()]).collect();
+pub(super) fn cut<C: Columns>(columns: &C, rows: Range<u32>, pieces: usize) -> Vec<Range<u32>> {
+    let pieces = pieces.max(1);
+    let uses = uses_of(columns, &rows);
+    let row_from = |i: usize| first_row_where(rows.clone(), |row| columns.moves_of(row).start >= i);
+    let inner = (1..pieces).map(|n| row_from(uses.start + uses.len() / pieces * n));
+    let bounds: Vec<u32> = std::iter::once(rows.start).chain(inner).chain([rows.end]).collect();
     bounds.windows(2).map(|w| w[0]..w[1]).collect()
+}
+
+/// The uses of rows.
+fn uses_of<C: Columns>(columns: &C, rows: &Range<u32>) -> Range<usize> {
+    match rows.is_empty() {
+        true => 0..0,
+        false => columns.moves_of(rows.start).start..columns.moves_of(rows.end - 1).end,
+    }
 }
 
 /// A part's records on their way through its table, in order.
@@ -91,6 +158,7 @@ impl<'a, 'b, C: Columns> Walk<'a, 'b, C> {
     }
 
     /// Takes the records from a place on; those before it were taken, and go back to the beginning of the row at least.
+    #[inline(always)]
     pub fn take(&mut self, records: &[Record], from: usize) {
         let judge = self.judge;
         let mut code = self.code;
@@ -138,6 +206,7 @@ fn find<C: Columns>(columns: &C, before: &[Record], cell: u32, word: u32, row: u
 }
 
 /// Records by part.
+#[derive(Default, Debug)]
 struct Parts {
     records: Records,
     /// Of each part, in records.
@@ -151,6 +220,7 @@ impl Parts {
 }
 
 /// Uses for each part. Four counts in turn, so that a hot cell does not wait for its own.
+#[inline(always)]
 fn histogram(cells: &[u32], parts: usize, bits: u32) -> Vec<usize> {
     let mut counts = vec![[0u32; 4]; parts];
     let mut quads = cells.chunks_exact(4);
@@ -173,10 +243,7 @@ pub(super) struct Shape {
 impl Shape {
     pub fn new<C: Columns>(columns: &C, rows: &Range<u32>, bits: u32) -> Self {
         let parts = (columns.cell_count() >> bits) as usize + 1;
-        let uses = match rows.is_empty() {
-            true => 0..0,
-            false => columns.moves_of(rows.start).start..columns.moves_of(rows.end - 1).end,
-        };
+        let uses = uses_of(columns, rows);
         // Each step but the first brings the part's row on by FAR at least.
         let steps = rows.len() / FAR as usize + 2;
         let most = |n| if n == 0 { 0 } else { n + steps };
@@ -189,26 +256,45 @@ impl Shape {
 pub(super) fn each_record<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, mut put: impl FnMut(usize, Record)) {
     let parts = (columns.cell_count() >> bits) as usize + 1;
     let mut newest = vec![i64::from(rows.start) - i64::from(FAR); parts];
-    let (cells, intx, prev, next) = (columns.cells(), columns.intx(), columns.prev(), columns.next());
-    for row in rows {
-        for i in columns.moves_of(row) {
-            let cell = cells[i];
-            let part = (cell >> bits) as usize;
-            let distance = i64::from(row) - newest[part];
-            newest[part] = i64::from(row);
-            // Below FAR, or the step has told the row.
-            let mut distance = distance as u32;
+    // First words, then records, then their ways: each loop by itself is short enough to be done at several places at once.
+    let mut words = [0; CHUNK];
+    let mut records = [Record::default(); CHUNK];
+    let mut steps: Vec<usize> = Vec::new();
+    each_chunk(columns, rows, |uses, rows| {
+        let cells = &columns.cells()[uses.clone()];
+        for (i, ((&cell, &row), word)) in cells.iter().zip(rows).zip(&mut words).enumerate() {
+            let newest = &mut newest[(cell >> bits) as usize];
+            // Below FAR, or a step tells the row.
+            let mut distance = (i64::from(row) - *newest) as u32;
+            *newest = i64::from(row);
             if distance >= FAR {
-                put(part, [0, NONE, row, 0]);
+                steps.push(i);
                 distance = 0;
             }
-            let flag = u32::from(columns.is_write(i)) << 16;
-            put(part, [cell & ((1 << bits) - 1) | flag | distance << 17, intx[i], prev[i], next[i]]);
+            let flag = u32::from(columns.is_write(uses.start + i)) << 16;
+            *word = cell & ((1 << bits) - 1) | flag | distance << 17;
         }
-    }
+        let intx = words.iter().zip(&columns.intx()[uses.clone()]);
+        let values = columns.prev()[uses.clone()].iter().zip(&columns.next()[uses.clone()]);
+        for (record, ((&word, &intx), (&prev, &next))) in records.iter_mut().zip(intx.zip(values)) {
+            *record = [word, intx, prev, next];
+        }
+        let mut from = 0;
+        for &step in steps.iter().chain([&cells.len()]) {
+            for (&cell, &record) in cells[from..step].iter().zip(&records[from..step]) {
+                put((cell >> bits) as usize, record);
+            }
+            if let Some(&row) = rows.get(step) {
+                put((cells[step] >> bits) as usize, [0, NONE, row, 0]);
+            }
+            from = step;
+        }
+        steps.clear();
+    });
 }
 
-fn partition<C: Columns>(columns: &C, rows: Range<u32>, bits: u32) -> Parts {
+#[inline(always)]
+fn partition<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, mut records: Records) -> Parts {
     let shape = Shape::new(columns, &rows, bits);
     let mut total = 0;
     let mut starts = Vec::with_capacity(shape.most.len());
@@ -216,8 +302,9 @@ fn partition<C: Columns>(columns: &C, rows: Range<u32>, bits: u32) -> Parts {
         starts.push(total * LINE);
         total += most.div_ceil(LINE);
     }
+    records.empty(total);
     let lines = vec![Line::default(); starts.len()];
-    let mut out = Writer { records: Records::new(total), lines, next: starts.clone() };
+    let mut out = Writer { records, lines, next: starts.clone() };
     each_record(columns, rows, bits, |part, record| out.put(part, record));
     out.finish(starts)
 }

@@ -1,6 +1,7 @@
 //! All procedures behind one interface: from the columns of a segment to its result, byte for byte the same from each.
 
 use super::columns::{Columns, Malformed, check};
+use super::multiset::{self, Hints};
 use super::result::SegmentResult;
 use super::{forward, merge, reverse, shards, sum};
 use crate::search::first_row_where;
@@ -53,7 +54,7 @@ impl Procedure {
             Self::Shards => shards::in_order(columns),
             Self::Merge(pieces) => return merged(columns, pieces.max(1)),
             Self::Sum => {
-                let confirmed = drawn_key().and_then(|key| sum::run(columns, &sum::hints(columns), &key));
+                let confirmed = drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key));
                 confirmed.unwrap_or_else(|| shards::in_order(columns))
             }
         };
@@ -154,8 +155,8 @@ impl<C: Columns> Columns for Cut<'_, C> {
     fn next(&self) -> &[u32] {
         &self.columns.next()[self.moves.clone()]
     }
-    fn is_write(&self, i: usize) -> bool {
-        self.columns.is_write(self.moves.start + i)
+    fn flags(&self) -> &[u8] {
+        &self.columns.flags()[self.moves.clone()]
     }
     fn cell(&self, cell: u32) -> Cell {
         self.columns.cell(cell)

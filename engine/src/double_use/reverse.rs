@@ -3,15 +3,23 @@
 //! Between two blocks the state says what a segment that begins there would say: [`Reverse::result`] is that segment's
 //! result, so blocks N..tip are judged, given their requirements, before anything below N is looked at.
 //! The table holds for each cell the one demand that waits in a valid chain (a read and a write may share it) and its exit;
-//! further demands go to a map. Memory: 24 bytes a cell, and what is found.
+//! further demands go to a map. A write that finds its own (row, value) waited for, and a use that waits where nothing waits or
+//! the same does, are the common path; everything else leaves it. Memory: 32 bytes a cell, and what is found.
 
-use super::columns::{Columns, Malformed, Use, check, use_at};
-use super::exits::LastWrite;
+use super::columns::{Columns, Malformed, Use, check, each_chunk_back, use_at};
 use super::findings::{Alone, Entry, Findings, Judge, NONE};
+use super::forward::{AHEAD, UNUSED, entry};
+use super::memory::{self, prefetch};
 use super::result::NumberedResult;
+use super::wide::wide;
+use crate::search::first_row_where;
 use std::collections::{BTreeMap, HashMap};
+use std::hint::select_unpredictable;
+use std::ops::Range;
 
+/// 32 bytes: none lies in two lines.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Waiting {
     /// Version demanded, NONE if no demand waits.
     intx: u32,
@@ -63,7 +71,7 @@ impl<'a, C: Columns> Reverse<'a, C> {
         Self {
             judge: Judge::new(columns, columns.first()),
             row: columns.rows(),
-            table: vec![NOTHING; columns.cell_count() as usize],
+            table: memory::table(NOTHING, columns.cell_count() as usize),
             further: HashMap::new(),
             findings: Findings::default(),
             waiting: 0,
@@ -74,16 +82,44 @@ impl<'a, C: Columns> Reverse<'a, C> {
     pub fn take_block(&mut self) -> Option<u64> {
         let columns = self.judge.columns;
         let block = columns.location(self.row.checked_sub(1)?).block();
-        while let Some(row) = self.row.checked_sub(1)
-            && columns.location(row).block() == block
-        {
-            let range = columns.moves_of(row);
-            for i in range.clone().rev() {
-                self.take(use_at(columns, row, range.start, i));
-            }
-            self.row = row;
-        }
+        let first = first_row_where(0..self.row, |row| columns.location(row).block() >= block);
+        wide(|| self.take_rows(first..self.row));
+        self.row = first;
         Some(block)
+    }
+
+    #[inline(always)]
+    fn take_rows(&mut self, rows: Range<u32>) {
+        let (columns, row_codes) = (self.judge.columns, self.judge.row_codes);
+        let all_cells = columns.cells();
+        each_chunk_back(columns, rows, |uses, rows| {
+            let cells = all_cells[uses.clone()].iter().zip(rows);
+            let values = columns.prev()[uses.clone()].iter().zip(&columns.next()[uses.clone()]);
+            let each = cells.zip(columns.intx()[uses.clone()].iter().zip(values));
+            for (i, ((&cell, &row), (&intx, (&prev, &next)))) in uses.zip(each).rev() {
+                if let Some(&ahead) = all_cells.get(i.wrapping_sub(AHEAD)) {
+                    prefetch(&self.table, ahead as usize);
+                }
+                let is_write = columns.is_write(i);
+                let code = row + row_codes;
+                let slot = &mut self.table[cell as usize];
+                let is_free = slot.intx == NONE;
+                let (version, value) = select_unpredictable(is_write, (code, next), (intx, prev));
+                let is_met = (slot.intx == version) & (slot.prev == value);
+                let is_demand = (intx >= row_codes) & (intx < code);
+                if !((is_free | is_met) & is_demand) || !self.further.is_empty() {
+                    self.take(use_at(columns, row, columns.moves_of(row).start, i));
+                    continue;
+                }
+                let is_exit = is_write & (slot.exit_row == NONE);
+                let exit = (slot.exit_row, slot.exit_value);
+                (slot.exit_row, slot.exit_value) = select_unpredictable(is_exit, (row, next), exit);
+                (slot.intx, slot.prev) = (intx, prev);
+                let other = select_unpredictable(is_free, NONE, slot.write);
+                (slot.read, slot.write) = select_unpredictable(is_write, (NONE, row), (row, other));
+                self.waiting += usize::from(is_free);
+            }
+        });
     }
 
     /// Number of cells with a demand that waits.
@@ -106,19 +142,23 @@ impl<'a, C: Columns> Reverse<'a, C> {
         };
         let judge = Judge::new(columns, first);
         let mut findings = self.findings.clone();
+        let mut live = memory::room(self.table.len());
         for (cell, slot) in (0..).zip(&self.table) {
             self.for_each_waiting(cell, slot, |u| match judge.enter(&u) {
                 Entry::Met => {}
                 Entry::Open => findings.open(u),
                 Entry::Wrong(reason) => findings.wrong_at_entry(u, reason),
             });
-            if slot.exit_row != NONE {
-                findings.exits.push(LastWrite { cell, row: slot.exit_row, value: slot.exit_value });
-            }
+            live.push(match slot.exit_row {
+                NONE => UNUSED,
+                row => entry(row + judge.row_codes, slot.exit_value),
+            });
         }
-        findings.finish(&judge)
+        findings.finish_live(&judge, live)
     }
 
+    #[cold]
+    #[inline(never)]
     fn take(&mut self, u: Use) {
         if u.write {
             self.meet(&u);

@@ -1,4 +1,4 @@
-//! Shards: uses partitioned by cell, each part sorted by (cell, location), neighbours compared. Any order of arrival.
+//! Shards: uses partitioned by cell, each part radix-sorted by (cell, location), neighbours compared. Any order of arrival.
 //!
 //! Columns have their rows in order, and a stable partition is a sort then: `partition`. What is here is for uses that come in
 //! any order, and the plain version that the other is held against.
@@ -11,19 +11,29 @@ use super::columns::use_at;
 use super::columns::{Columns, Malformed, Use, check};
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge};
-use super::partition;
+use super::partition::{self, Sizes, Workspace};
 use super::result::NumberedResult;
 use super::spill::{self, Spill};
 use rayon::prelude::*;
+use rdst::{RadixKey, RadixSort};
 use std::io;
 
-/// Parts a thread: enough to even out cells of very different use.
+/// Parts a thread at least: enough to even out cells of very different use.
 const PARTS_PER_THREAD: usize = 8;
+/// Uses of a part, as a power of two: a second cache holds them while they are sorted.
+const PART_BITS: u32 = 14;
+/// Parts at most, unless there are more threads: each has its own end that is written to.
+const PARTS_MOST: usize = 1024;
 
 /// Judges a segment. Errors: columns that are no segment's.
 pub fn shards<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
+    shards_in(columns, &mut Workspace::default())
+}
+
+/// The same in memory that may be used again. Errors: columns that are no segment's.
+pub fn shards_in<C: Columns>(columns: &C, workspace: &mut Workspace) -> Result<NumberedResult, Malformed> {
     check(columns)?;
-    Ok(in_order(columns))
+    Ok(partition::run(columns, Sizes::of(columns, u64::MAX).expect("there is room for one batch"), workspace))
 }
 
 /// The same within a bound on memory: records that exceed it go to disk.
@@ -31,25 +41,25 @@ pub fn shards<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
 /// Errors: columns that are no segment's; the disk.
 pub fn shards_within<C: Columns>(columns: &C, spill: Spill<'_>) -> Result<io::Result<NumberedResult>, Malformed> {
     check(columns)?;
-    if columns.cells().len() as u64 * spill::RECORD_BYTES <= spill.memory {
-        return Ok(Ok(in_order(columns)));
-    }
-    Ok(spill::run(columns, pieces(columns), spill))
+    Ok(match Sizes::of(columns, spill.memory) {
+        Some(sizes) => Ok(partition::run(columns, sizes, &mut Workspace::default())),
+        None => spill::run(columns, partition::pieces(columns.cells().len()), spill),
+    })
 }
 
-fn pieces<C: Columns>(columns: &C) -> usize {
-    rayon::current_num_threads().min(columns.cells().len() >> partition::PART_BITS)
-}
-
-/// By partition: as many pieces as there are workers, unless they would be small.
+/// By partition, in memory.
 pub(super) fn in_order<C: Columns>(columns: &C) -> NumberedResult {
-    partition::run(columns, partition::PART_BITS, pieces(columns))
+    partition::run(
+        columns,
+        Sizes::of(columns, u64::MAX).expect("there is room for one batch"),
+        &mut Workspace::default(),
+    )
 }
 
 /// Judges a segment whose uses arrive in any order; `columns` gives versions, cells, values and locations only.
 ///
 /// Errors: uses whose numbers are out of bounds, or columns that are no segment's.
-pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<NumberedResult, Malformed> {
+pub fn shards_of<C: Columns>(columns: &C, uses: &[Use]) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
     for (i, u) in uses.iter().enumerate() {
@@ -59,7 +69,8 @@ pub fn shards_of<C: Columns>(columns: &C, uses: Vec<Use>) -> Result<NumberedResu
             return Err(Malformed::new(format!("use {i}"), reason));
         }
     }
-    Ok(run(columns, uses, rayon::current_num_threads() * PARTS_PER_THREAD))
+    let parts = (rayon::current_num_threads() * PARTS_PER_THREAD).max((uses.len() >> PART_BITS).min(PARTS_MOST));
+    Ok(run(columns, uses, parts))
 }
 
 /// All uses of a segment.
@@ -72,18 +83,18 @@ pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
     (0..columns.rows()).flat_map(of_row).collect()
 }
 
-pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> NumberedResult {
+pub(super) fn run<C: Columns>(columns: &C, uses: &[Use], parts: usize) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
     let parts = parts.max(1);
     let cells = u64::from(columns.cell_count()).max(1);
     let mut buckets: Vec<Vec<Use>> = (0..parts).map(|_| Vec::with_capacity(uses.len() / parts)).collect();
-    for u in uses {
+    for &u in uses {
         // Below `parts`, since cell < cells.
         buckets[(u64::from(u.cell) * parts as u64 / cells) as usize].push(u);
     }
     let found: Vec<Findings> = (buckets.into_par_iter())
         .map(|mut uses| {
-            uses.sort_unstable_by_key(|u| (u64::from(u.cell) << 32 | u64::from(u.row), u.place));
+            sort(&mut uses);
             let mut findings = Findings::default();
             for of_cell in uses.chunk_by(|a, b| a.cell == b.cell) {
                 compare(&judge, of_cell, &mut findings);
@@ -94,6 +105,24 @@ pub(super) fn run<C: Columns>(columns: &C, uses: Vec<Use>, parts: usize) -> Numb
     let mut findings = Findings::default();
     found.into_iter().for_each(|f| findings.append(f));
     findings.finish(&judge)
+}
+
+/// Sorts by cell, row and place.
+fn sort(uses: &mut [Use]) {
+    uses.radix_sort_builder().with_parallel(false).sort();
+    // Of one cell in one row there is one use, unless somebody lies.
+    for of_row in uses.chunk_by_mut(|a, b| (a.cell, a.row) == (b.cell, b.row)).filter(|of_row| of_row.len() > 1) {
+        of_row.sort_unstable_by_key(|u| u.place);
+    }
+}
+
+/// By cell and row.
+impl RadixKey for Use {
+    const LEVELS: usize = 8;
+
+    fn get_level(&self, level: usize) -> u8 {
+        ((u64::from(self.cell) << 32 | u64::from(self.row)) >> (8 * level)) as u8
+    }
 }
 
 /// The uses of one cell, in order.

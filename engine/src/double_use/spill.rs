@@ -8,8 +8,8 @@
 use super::columns::Columns;
 use super::findings::{Findings, Judge};
 use super::forward::{self, Ground};
-use super::memory::Record;
-use super::partition::{PART_BITS, Shape, Walk, cut, each_record};
+use super::memory::{self, Record};
+use super::partition::{PART_BITS, RECORD_BYTES, Shape, Walk, cut, each_record};
 use super::result::NumberedResult;
 use crate::cpu::carry;
 use manaflow_loader::Scratch;
@@ -28,8 +28,6 @@ pub struct Spill<'a> {
     pub memory: u64,
 }
 
-/// Bytes of a record.
-pub(super) const RECORD_BYTES: u64 = size_of::<Record>() as u64;
 /// Records of a run: the shortest that is worth an access, and the longest.
 const RUN: Range<usize> = 64..4096;
 /// Records of a window.
@@ -54,8 +52,8 @@ pub(super) fn with<C: Columns>(
     let ground = Ground::new(columns);
     let stage = carry();
     let spill = |rows| stage.within(|| Spilled::new(columns, rows, bits, run, folder));
-    let spilled = cut(columns, pieces).into_par_iter().map(spill).collect::<Result<Vec<_>>>()?;
-    let mut live = vec![forward::UNUSED; columns.cell_count() as usize];
+    let spilled = cut(columns, 0..columns.rows(), pieces).into_par_iter().map(spill).collect::<Result<Vec<_>>>()?;
+    let mut live = memory::table(forward::UNUSED, columns.cell_count() as usize);
     let walk = |(part, table): (usize, &mut [u64])| -> Result<Findings> {
         let mut findings = Findings::default();
         let first = (part as u32) << bits;

@@ -13,12 +13,14 @@
 //!
 //! A sum confirms a history, and says nothing of one that it does not confirm: assumed versions, demands on one entry that
 //! name different versions, wrong hints and wrong histories all go to another procedure. Hints are trusted by nobody.
-//! Memory: entries, exits and requirements, which are the result; nothing a use. This is the plain version.
+//! Memory: entries, exits and requirements, which are the result; nothing a use. This is the plain version; `multiset` is the
+//! same at speed.
 
 use super::columns::{Columns, Malformed, Use, check, use_at};
 use super::digest::encode;
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge, NONE};
+use super::multiset::{self, Hints};
 use super::result::NumberedResult;
 use alloy_primitives::Keccak256;
 use manaflow_loader::model::{Location, Version};
@@ -53,17 +55,24 @@ pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<N
     Ok(run(columns, hints, key))
 }
 
-/// The same with a key drawn now, and hints made by a plain pass where there are none. `None` also if no key can be drawn.
+/// The same at speed, with a key drawn now, and hints made by a plain pass where there are none. `None` also if no key can be
+/// drawn.
 ///
-/// Errors: columns that are no segment's, or not one hint a use.
-pub fn summed<C: Columns>(columns: &C, last: Option<Vec<u32>>) -> Result<Option<NumberedResult>, Malformed> {
+/// Errors: columns that are no segment's, or not one hint a use and a cell.
+pub fn summed<C: Columns>(columns: &C, hints: Option<Hints<'_>>) -> Result<Option<NumberedResult>, Malformed> {
     check(columns)?;
     let mut key = Key::default();
     if getrandom::fill(&mut key).is_err() {
         return Ok(None);
     }
-    let last = last.unwrap_or_else(|| hints(columns));
-    sum(columns, &last, &key)
+    let hints = hints.unwrap_or_else(|| Hints::of(columns));
+    let (uses, cells) = (columns.cells().len(), columns.cell_count() as usize);
+    for (name, rows, expected) in [("last", hints.last.len(), uses), ("exits", hints.exits.len(), cells)] {
+        if rows != expected {
+            return Err(Malformed::new(name, format!("{rows} hints, expected {expected}")));
+        }
+    }
+    Ok(multiset::run(columns, &hints, &key))
 }
 
 pub(super) fn run<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Option<NumberedResult> {

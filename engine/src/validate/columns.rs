@@ -5,7 +5,7 @@
 //! what it holds.
 
 use super::piece::Piece;
-use crate::double_use::Columns;
+use crate::double_use::{Columns, Hints};
 use crate::search::first_row_where;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashMap;
@@ -13,8 +13,6 @@ use manaflow_loader::file::BlockFile;
 use manaflow_loader::model::{Cell, Location, Value, Version};
 use std::borrow::Cow;
 use std::ops::Range;
-
-const FLAG_WRITE: u8 = manaflow_loader::file::layout::FLAG_WRITE;
 
 /// Columns of one piece.
 #[derive(Debug)]
@@ -24,8 +22,6 @@ pub(super) struct PieceColumns<'a> {
     origin: u64,
     parent_hash: Option<B256>,
     moves: Range<usize>,
-    /// First row in the file.
-    first_row: u32,
     /// For each row: end of its moves, from the first of the piece.
     row_ends: Vec<u32>,
     blocks: BlockRows,
@@ -102,7 +98,6 @@ impl<'a> PieceColumns<'a> {
             origin: file.segments()[piece.segment].start.origin,
             parent_hash: (piece.first > 0).then_some(parent_hash),
             moves,
-            first_row: rows.start,
             row_ends,
             blocks: BlockRows::new(starts),
             cells,
@@ -117,12 +112,13 @@ impl<'a> PieceColumns<'a> {
         self.cells.len()
     }
 
-    /// The file's hints for the sum: of each use the row of its cell's use before it, in rows of the piece; `None` if the file has
-    /// none.
-    pub fn last(&self) -> Option<Vec<u32>> {
-        let last = &self.file.last()?[self.moves.clone()];
-        // Of a cell that was used before the piece, and of one that was not: none.
-        Some(last.iter().map(|&row| row.checked_sub(self.first_row + 1).unwrap_or(u32::MAX)).collect())
+    /// The file's hints for the sum; `None` if it has none, or none of this piece: they are of all that the file holds.
+    ///
+    /// Errors: damaged.
+    pub fn hints(&self) -> manaflow_loader::Result<Option<Hints<'a>>> {
+        let is_whole = self.file_cells.is_none() && self.len() == self.file.cells().len();
+        let hints = self.file.last().filter(|_| is_whole).zip(self.file.exits()?);
+        Ok(hints.map(|(last, exits)| Hints { last: last.into(), exits: exits.into() }))
     }
 
     fn file_cell(&self, cell: u32) -> u32 {
@@ -213,8 +209,8 @@ impl Columns for PieceColumns<'_> {
         &self.file.next()[self.moves.clone()]
     }
 
-    fn is_write(&self, i: usize) -> bool {
-        self.file.flags()[self.moves.start + i] & FLAG_WRITE != 0
+    fn flags(&self) -> &[u8] {
+        &self.file.flags()[self.moves.clone()]
     }
 
     fn defaults(&self) -> Vec<(Range<u32>, u32)> {

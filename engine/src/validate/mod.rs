@@ -85,7 +85,7 @@ pub enum Procedure {
 /// What sorting may take.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Memory {
-    /// Bytes of records kept in memory; beyond, all of them go to disk.
+    /// Bytes of records at once. Beyond, uses go batch by batch, or to disk where batches would be too short.
     pub bytes: u64,
     /// Folder of the file without name that takes them.
     pub folder: PathBuf,

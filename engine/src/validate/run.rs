@@ -81,7 +81,7 @@ impl DoubleUse<'_> {
             Self::Forward => double_use::forward(columns).map_err(malformed),
             Self::Reverse => double_use::reverse(columns).map_err(malformed),
             Self::Sorted(spill) => sorted(spill),
-            Self::Summed(spill) => match double_use::summed(columns, columns.last()).map_err(malformed)? {
+            Self::Summed(spill) => match double_use::summed(columns, columns.hints()?).map_err(malformed)? {
                 Some(confirmed) => Ok(confirmed),
                 None => sorted(spill),
             },

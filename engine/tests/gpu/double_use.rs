@@ -69,8 +69,8 @@ impl Columns for Segment {
     fn next(&self) -> &[u32] {
         &self.next
     }
-    fn is_write(&self, i: usize) -> bool {
-        self.write[i]
+    fn flags(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.write)
     }
     fn defaults(&self) -> Vec<(Range<u32>, u32)> {
         if self.has_defaults {
@@ -218,6 +218,7 @@ fn every_size_around_a_tile() {
             for column in [&mut segment.cells, &mut segment.intx, &mut segment.prev, &mut segment.next] {
                 column.truncate(uses);
             }
+            segment.write.truncate(uses);
             let expected = forward(&segment).expect("it is a segment");
             assert_eq!(device.try_judge(&segment), Ok(expected), "{uses} uses of {cells} cells");
         }

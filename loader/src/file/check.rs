@@ -72,6 +72,10 @@ pub(super) fn check_counts(rows: impl Fn(S) -> u64) -> Result<(), (S, String)> {
             same(&[section], moves)?;
         }
     }
+    if rows(S::CellExits) != 0 {
+        let cells = [S::AccountCells, S::StorageCells, S::HashCells].into_iter().map(&rows).sum();
+        same(&[S::CellExits], cells)?;
+    }
     same(&[S::CodeEnds], rows(S::CodeHashes))?;
     same(&[S::ValueAnchors], rows(S::ValueLengths).div_ceil(ANCHOR_ROWS as u64))?;
     let bounds = [

@@ -112,6 +112,7 @@ pub enum Section {
     MoveNext,
     MoveMask,
     MoveLast,
+    CellExits,
     SignerKeys,
     SignatureR,
     EcrecoverClaims,
@@ -120,7 +121,7 @@ pub enum Section {
 use Section as S;
 
 /// Number of sections.
-pub const SECTION_COUNT: usize = 39;
+pub const SECTION_COUNT: usize = 40;
 
 /// All sections in order: id, name in messages and in `inspect`, bytes a row.
 pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
@@ -160,6 +161,7 @@ pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
     (S::MoveNext, "move-next", 4),
     (S::MoveMask, "move-mask", 4),
     (S::MoveLast, "move-last", 4),
+    (S::CellExits, "cell-exits", size_of::<ExitRow>() as u32),
     (S::SignerKeys, "signer-keys", 64),
     (S::SignatureR, "signature-r", 32),
     (S::EcrecoverClaims, "ecrecover-claims", 1),
@@ -172,7 +174,7 @@ pub const RESERVED: [Section; 1] = [S::EcrecoverClaims];
 /// Columns of rows that hold nothing but what a signed transaction and its receipt bring: a file of moves alone has none.
 pub const SIGNED_COLUMNS: [Section; 6] =
     [S::RowBytes, S::RowReceipts, S::RowAuthorities, S::RowSenders, S::RowStatus, S::RowGas];
-/// In `move-last`: the cell was not used before in the segment. Else it is the row + 1.
+/// In `move-last` and `cell-exits`: there is no such use. Else it is the row + 1.
 pub const LAST_NONE: u32 = 0;
 
 const PRELUDE_BYTES: usize = 160;
@@ -225,6 +227,18 @@ impl SegmentRow {
         let row = u64::from(row_first(block)) + location.index();
         if row < u64::from(row_first(block + 1)) { Some(row as u32) } else { None }
     }
+}
+
+/// How a cell is left: a hint. 12 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct ExitRow {
+    /// Row of the cell's last use, read or write, + 1; [`LAST_NONE`] if it is not used.
+    pub last: u32,
+    /// Version that is live then, as in `move-intx`.
+    pub version: u32,
+    /// Its value.
+    pub value: u32,
 }
 
 /// An earlier header. 8 bytes.

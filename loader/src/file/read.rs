@@ -6,7 +6,7 @@
 
 use super::check::BodyParts;
 use super::layout::{
-    BlockRow, CODE_ABSENT, EarlierRow, FLAG_WRITE, ForeignRow, HEADER_BYTES, Header, KIND_OMMER_HASHES,
+    BlockRow, CODE_ABSENT, EarlierRow, ExitRow, FLAG_WRITE, ForeignRow, HEADER_BYTES, Header, KIND_OMMER_HASHES,
     KIND_WITHDRAWALS, LAST_SHARED, Layout, OMMERS_UNKNOWN, PAGE_BYTES, SECTIONS, SIGNED_COLUMNS, Section as S,
     SegmentRow,
 };
@@ -253,7 +253,7 @@ impl BlockFile {
     pub fn verify_all(&self) -> Result<()> {
         self.verify_blocks(0..self.block_count())?;
         self.verify_named()?;
-        for section in [S::CodeBytes, S::ValueBytes, S::SignerKeys] {
+        for section in [S::CodeBytes, S::ValueBytes, S::SignerKeys, S::CellExits] {
             self.verify_bytes(section, 0..self.section(section).len() as u64)?;
         }
         Ok(())
@@ -303,6 +303,14 @@ impl BlockFile {
     pub fn last(&self) -> Option<&[u32]> {
         let last = self.column(S::MoveLast);
         if last.is_empty() { None } else { Some(last) }
+    }
+
+    /// Hints: for each cell its last use, and the version and value that are live then; `None` if the file has none. Nothing of it
+    /// is looked at. Errors: damaged.
+    pub fn exits(&self) -> Result<Option<&[ExitRow]>> {
+        let exits: &[ExitRow] = self.column(S::CellExits);
+        self.verify_bytes(S::CellExits, 0..size_of_val(exits) as u64)?;
+        Ok(if exits.is_empty() { None } else { Some(exits) })
     }
 
     /// Whether there is nothing of transactions but their moves: no bytes, senders, authorities or outcomes.

@@ -100,12 +100,17 @@ impl Spool {
 
     /// Goes through a column of u32, in order.
     pub fn for_each(&mut self, mut take: impl FnMut(u32) -> Result<()>) -> Result<()> {
-        let mut left = self.bytes / 4;
+        self.for_each_row(|row| take(u32::from_le_bytes(row)))
+    }
+
+    /// Goes through a column of rows of so many bytes, in order.
+    pub fn for_each_row<const BYTES: usize>(&mut self, mut take: impl FnMut([u8; BYTES]) -> Result<()>) -> Result<()> {
+        let mut left = self.bytes / BYTES as u64;
         let mut reader = self.rewind()?;
-        let mut row = [0; 4];
+        let mut row = [0; BYTES];
         while left > 0 {
             reader.read_exact(&mut row)?;
-            take(u32::from_le_bytes(row))?;
+            take(row)?;
             left -= 1;
         }
         Ok(())

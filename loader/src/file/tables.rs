@@ -105,6 +105,13 @@ pub struct SortedCells {
     pub cell_places: Vec<u32>,
 }
 
+impl SortedCells {
+    /// Cells of all marks.
+    pub fn cells(&self) -> usize {
+        self.accounts.len() + self.storage.len() + self.hashes.len()
+    }
+}
+
 impl CellTables {
     /// Empty tables.
     pub fn new() -> Self {

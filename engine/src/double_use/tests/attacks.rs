@@ -316,13 +316,13 @@ fn what_no_segment_may_say_is_malformed() {
     for (i, lie) in lies.into_iter().enumerate() {
         let mut uses = crate::double_use::shards::uses_of(&good());
         lie(&mut uses[i % 2]);
-        let error = shards_of(&good(), uses).expect_err("malformed").to_string();
+        let error = shards_of(&good(), &uses).expect_err("malformed").to_string();
         assert!(error.starts_with(&format!("use {}: ", i % 2)), "{error}");
     }
     // The last code there is: a row, though no version for a use in it.
     let mut uses = crate::double_use::shards::uses_of(&good());
     uses[1].intx = 2;
-    assert!(shards_of(&good(), uses).is_ok());
+    assert!(shards_of(&good(), &uses).is_ok());
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct TestColumns {
     pub prev: Vec<u32>,
     pub next: Vec<u32>,
     pub write: Vec<bool>,
+    /// Whether the default is known of every cell.
+    pub knows_defaults: bool,
     /// Number of rows that is claimed, where it is not theirs.
     pub rows_claimed: Option<u32>,
 }
@@ -67,6 +69,18 @@ impl TestColumns {
         }
         assert_eq!(check_shape(&out), Ok(()));
         out
+    }
+
+    /// The same with one number a value, as block files have them.
+    pub fn numbered_once(mut self) -> Self {
+        let first = |number: &u32| {
+            let value = self.values[*number as usize];
+            self.values.iter().position(|v| *v == value).expect("it is there") as u32
+        };
+        self.prev = self.prev.iter().map(first).collect();
+        self.next = self.next.iter().map(first).collect();
+        self.knows_defaults = true;
+        self
     }
 
     fn number(&mut self, value: Value, random: &mut Random) -> u32 {
@@ -118,14 +132,14 @@ impl Columns for TestColumns {
     fn next(&self) -> &[u32] {
         &self.next
     }
-    fn is_write(&self, i: usize) -> bool {
-        self.write[i]
+    fn flags(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.write)
     }
     /// Every other cell, if a number is there.
     fn defaults(&self) -> Vec<(Range<u32>, u32)> {
         let number = |cell: u32| self.values.iter().position(|v| *v == self.table[cell as usize].default_value());
         let known = |cell: u32| number(cell).map(|number| (cell..cell + 1, number as u32));
-        (0..self.cell_count()).step_by(2).filter_map(known).collect()
+        (0..self.cell_count()).step_by(if self.knows_defaults { 1 } else { 2 }).filter_map(known).collect()
     }
     fn cell(&self, cell: u32) -> Cell {
         self.table[cell as usize]

@@ -4,6 +4,7 @@ mod attacks;
 mod columns;
 mod histories;
 pub(crate) mod imports;
+mod multisets;
 pub(crate) mod random;
 mod sums;
 
@@ -29,6 +30,10 @@ impl Random {
     /// Below `bound`, which is positive and small.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
+    }
+
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
+        bytemuck::must_cast([self.next(), self.next()])
     }
 
     /// True once in `n`.
@@ -65,9 +70,14 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let mut arrived = super::shards::uses_of(&columns);
     random.shuffle(&mut arrived);
     let parts = random.below(4);
-    assert_eq!(super::shards::run(&columns, arrived, parts), forward, "shards: {span:?} {uses:?}");
+    assert_eq!(super::shards::run(&columns, &arrived, parts), forward, "shards: {span:?} {uses:?}");
     let (bits, pieces) = (random.below(3) as u32, random.below(4));
-    assert_eq!(super::partition::run(&columns, bits, pieces), forward, "partition: {span:?} {uses:?}");
+    let sizes = super::partition::Sizes { bits, batch: random.below(8), pieces };
+    assert_eq!(
+        super::partition::run(&columns, sizes, &mut super::Workspace::default()),
+        forward,
+        "partition: {span:?} {uses:?}"
+    );
     // A file takes longer than all the others together.
     if random.once_in(100) {
         let sizes = (1 + random.below(3), 1 + random.below(4));
@@ -80,6 +90,8 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let summed = super::sum::run(&columns, &super::hints(&columns), &[7; 32]);
     let (must, may) = sums::is_confirmed(&expected, uses);
     assert!(if summed.is_some() { may } else { !must }, "sum: {span:?} {uses:?}");
-    assert!(summed.is_none_or(|summed| summed == forward), "sum: {span:?} {uses:?}");
+    assert!(summed.as_ref().is_none_or(|summed| *summed == forward), "sum: {span:?} {uses:?}");
+    let at_speed = super::multiset::run(&columns, &super::Hints::of(&columns), &[7; 32]);
+    assert!(at_speed.is_none_or(|at_speed| summed.as_ref() == Some(&at_speed)), "multiset: {span:?} {uses:?}");
     expected
 }

@@ -3,6 +3,7 @@
 
 use super::{Random, TestColumns, Uses, judge_all, seed};
 use crate::double_use::model::CellUse;
+use crate::double_use::partition::{Sizes, Workspace};
 use crate::double_use::{SegmentResult, forward, merge, reverse, shards, shards_of};
 use alloy_primitives::{Address, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
@@ -137,7 +138,7 @@ fn checked_entries_agree_with_each_other() {
         assert!(expected.is_ok(), "{expected:?}");
         assert_eq!(reverse(&columns), expected);
         assert_eq!(shards(&columns), expected);
-        assert_eq!(shards_of(&columns, arrived), expected);
+        assert_eq!(shards_of(&columns, &arrived), expected);
     }
 }
 
@@ -154,10 +155,11 @@ fn a_cell_twice_in_a_row_is_judged_alike() {
         assert_eq!(crate::double_use::reverse::run(&columns).resolve(&columns), expected);
         let mut arrived = crate::double_use::shards::uses_of(&columns);
         random.shuffle(&mut arrived);
-        assert_eq!(crate::double_use::shards::run(&columns, arrived, 5).resolve(&columns), expected);
-        for (bits, pieces) in [(0, 1), (2, 2), (16, 1)] {
-            let got = crate::double_use::partition::run(&columns, bits, pieces);
-            assert_eq!(got.resolve(&columns), expected, "parts of 2^{bits} cells, {pieces} pieces");
+        assert_eq!(crate::double_use::shards::run(&columns, &arrived, 5).resolve(&columns), expected);
+        for (bits, batch, pieces) in [(0, 9, 1), (2, 3, 2), (16, 9, 1)] {
+            let sizes = Sizes { bits, batch, pieces };
+            let got = crate::double_use::partition::run(&columns, sizes, &mut Workspace::default());
+            assert_eq!(got.resolve(&columns), expected, "{sizes:?}");
         }
     }
 }
@@ -223,9 +225,23 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
     let columns = TestColumns::new((0, 80, 0), &uses, &mut random);
     let expected = crate::double_use::forward::run(&columns);
     assert!(expected.culprits.len() > 3, "{} culprits", expected.culprits.len());
-    for (bits, pieces) in [(0, 1), (1, 1), (1, 2), (1, 3), (16, 1), (16, 2)] {
-        let got = crate::double_use::partition::run(&columns, bits, pieces);
-        assert_eq!(got, expected, "parts of 2^{bits} cells, {pieces} pieces");
+    let all = usize::MAX;
+    for (bits, batch, pieces) in [
+        (0, all, 1),
+        (1, all, 1),
+        (1, all, 2),
+        (1, all, 3),
+        (1, 10_000, 2),
+        (16, 70_000, 1),
+        (16, all, 1),
+        (16, all, 2),
+    ] {
+        let sizes = Sizes { bits, batch, pieces };
+        assert_eq!(
+            crate::double_use::partition::run(&columns, sizes, &mut Workspace::default()),
+            expected,
+            "{sizes:?}"
+        );
     }
 }
 
@@ -250,6 +266,11 @@ fn parts_that_fill_their_lines_keep_to_them() {
         let columns = TestColumns::new((0, 1, 0), &uses, &mut random);
         let expected = crate::double_use::forward::run(&columns);
         assert!(expected.culprits.is_empty());
-        assert_eq!(crate::double_use::partition::run(&columns, 0, 1), expected, "{few} uses, {many} uses");
+        let sizes = Sizes { bits: 0, batch: usize::MAX, pieces: 1 };
+        assert_eq!(
+            crate::double_use::partition::run(&columns, sizes, &mut Workspace::default()),
+            expected,
+            "{few} uses, {many} uses"
+        );
     }
 }

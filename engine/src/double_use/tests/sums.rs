@@ -124,6 +124,6 @@ fn procedures_are_one_interface() {
         assert!(procedure.judge(&malformed).is_err(), "{}", procedure.name());
     }
     assert!(reverse(&malformed).is_err() && Reverse::new(&malformed).is_err() && shards(&malformed).is_err());
-    assert!(shards_of(&malformed, Vec::new()).is_err());
+    assert!(shards_of(&malformed, &[]).is_err());
     assert!(sum(&malformed, &hints(&malformed), &[0; 32]).is_err());
 }

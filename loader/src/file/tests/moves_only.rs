@@ -2,7 +2,7 @@
 
 use super::hostile::{lie, lie_about};
 use super::*;
-use crate::file::layout::{LAST_NONE, NOBODY, SECTIONS, SIGNED_COLUMNS, Section as S};
+use crate::file::layout::{ExitRow, FLAG_WRITE, LAST_NONE, NOBODY, SECTIONS, SIGNED_COLUMNS, Section as S};
 
 /// The sample without anything but its moves.
 fn moves_alone() -> Chain {
@@ -89,4 +89,53 @@ fn the_hint_names_the_use_before_in_the_segment_and_is_not_looked_at() {
         *p.part(S::MoveLast) = vec![0xee; bytes];
     };
     assert_eq!(lie(any), "accepted");
+}
+
+#[test]
+fn the_hint_of_exits_is_of_each_cells_last_use_and_not_looked_at() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    let written = |segments: usize| {
+        let chain = sample();
+        let mut writer = Writer::create(&path, &rules(), VERSIONS).unwrap().with_last();
+        for (start, blocks) in &chain.segments[..segments] {
+            writer.begin_segment(start).unwrap();
+            blocks.iter().for_each(|block| writer.push(block).unwrap());
+        }
+        chain.codes.iter().for_each(|(hash, code)| writer.code(*hash, code).unwrap());
+        writer.finish().unwrap();
+        let file = BlockFile::open(&path).unwrap();
+        file.verify_all().unwrap();
+        file
+    };
+    let file = written(1);
+    let mut expected = vec![ExitRow::default(); file.cell_count() as usize];
+    for block in file.segments()[0].blocks.clone() {
+        for row in file.block(block).unwrap().transactions() {
+            for i in row.moves() {
+                let is_write = file.flags()[i] & FLAG_WRITE != 0;
+                expected[file.cells()[i] as usize] = ExitRow {
+                    last: row.row() + 1,
+                    version: if is_write { file.foreign_count() + row.row() } else { file.intx()[i] },
+                    value: if is_write { file.next()[i] } else { file.prev()[i] },
+                };
+            }
+        }
+    }
+    assert_eq!(file.exits().unwrap(), Some(&expected[..]));
+    let own = expected.iter().filter(|exit| exit.version >= file.foreign_count()).count();
+    assert!(own > 2 && own < expected.len(), "{own} of {} are left by writes", expected.len());
+    assert!(sample().segments.len() > 1 && written(sample().segments.len()).exits().unwrap().is_none());
+    let cells = file_cells();
+    let one = lie(|p| p.part(S::CellExits).extend([0; 12]));
+    assert_eq!(one, format!("section cell-exits: 1 rows, expected {cells}"));
+    assert_eq!(lie(|p| *p.part(S::CellExits) = vec![0xee; 12 * cells]), "accepted");
+}
+
+/// Cells of the sample.
+fn file_cells() -> usize {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.mana");
+    std::fs::write(&path, round_trip(&sample())).unwrap();
+    BlockFile::open(&path).unwrap().cell_count() as usize
 }

@@ -2,7 +2,8 @@
 
 use super::{CellTables, Numbering, RecentValues, Writer};
 use crate::file::layout::{
-    CODE_ABSENT, ForeignRow, Header, Layout, NOBODY, ROW_BOUND, SECTION_COUNT, SECTIONS, SIGNED_COLUMNS, Section as S,
+    CODE_ABSENT, ExitRow, ForeignRow, Header, Layout, NOBODY, ROW_BOUND, SECTION_COUNT, SECTIONS, SIGNED_COLUMNS,
+    Section as S,
 };
 use crate::file::spool::PagedWriter;
 use crate::file::tables::{ForeignKey, SortedCells};
@@ -61,6 +62,7 @@ impl Writer {
             S::CodeBytes => blobs.iter().flatten().map(|blob| blob.1).sum(),
             S::SignerKeys | S::SignatureR => self.hints.bytes(SECTIONS[i].0),
             S::MoveLast if self.with_last => 4 * self.move_count,
+            S::CellExits if self.has_exits() => size_of::<ExitRow>() as u64 * tables.cells() as u64,
             section if self.is_moves_only && SIGNED_COLUMNS.contains(&section) => 0,
             section => self.spooled(section),
         });
@@ -124,6 +126,7 @@ impl Writer {
             S::MoveCells => self.spool(section).map_to(out, |cell| tables.cell_places[cell as usize]),
             S::MoveIntx => self.spool(section).map_to(out, |intx| maps.intx(intx)),
             S::MoveLast if self.with_last => self.put_last(tables.cell_places.len(), out),
+            S::CellExits if self.has_exits() => self.put_exits(tables, |intx| maps.intx(intx), out),
             _ => match &mut self.spools[section as usize] {
                 Some(spool) => spool.copy_to(out),
                 None => Ok(()), // reserved: empty

@@ -1,0 +1,216 @@
+//! Multiset: the procedure sum at speed. What is summed, and why it confirms, is said in `sum`, the plain version; here
+//!
+//! * a token is four numbers of 32 bits: cell, place, version code, value number. The place is the row + 1, and 0 for the
+//!   entry. Numbers of one value that differ make tokens differ, so a history may be left to others that `sum` confirms;
+//! * the keyed function is AES-128 of that one block, all ten rounds, and its results are added as two words of 64 bits;
+//! * exits are claimed by a second hint, a row a cell: a pass over cells takes the place of a table that every use meets.
+//!   The result is the claim, which is right if the sum vanishes.
+//!
+//! From genesis each used cell brings the entry (virgin, default). Later it is the first use of a cell that names it, and its
+//! demand becomes a requirement; that a cell has one first use follows from its one exit.
+//! Memory: 8 bytes a cell, which is the result, and requirements. `engine/docs/double_use.md` has what soundness rests on.
+
+use super::columns::{CHUNK, Columns, Use, each_chunk, use_at};
+use super::findings::{Alone, Entry, Findings, Judge};
+use super::forward::{Ground, UNUSED, entry};
+use super::memory;
+use super::result::NumberedResult;
+use super::sum::Key;
+use super::wide::wide;
+use aes::Aes128;
+use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use manaflow_loader::file::layout::{ExitRow, LAST_NONE};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hint::select_unpredictable;
+use std::ops::Range;
+
+/// What a sum needs besides moves. Trusted by nobody: wrong hints make a sum that decides nothing.
+#[derive(Clone, Debug)]
+pub struct Hints<'a> {
+    /// For each use: the row of the cell's use before it, read or write, + 1; 0 if there is none.
+    pub last: Cow<'a, [u32]>,
+    /// For each cell: its last use, and the version and value that are live then.
+    pub exits: Cow<'a, [ExitRow]>,
+}
+
+impl Hints<'_> {
+    /// The same, not taken.
+    pub fn borrowed(&self) -> Hints<'_> {
+        Hints { last: Cow::Borrowed(&self.last), exits: Cow::Borrowed(&self.exits) }
+    }
+
+    /// By a plain pass.
+    pub fn of<C: Columns>(columns: &C) -> Hints<'static> {
+        let mut exits = vec![ExitRow::default(); columns.cell_count() as usize];
+        let mut last = Vec::with_capacity(columns.cells().len());
+        let row_codes = columns.foreign().len() as u32;
+        for row in 0..columns.rows() {
+            for i in columns.moves_of(row) {
+                let exit = &mut exits[columns.cells()[i] as usize];
+                last.push(exit.last);
+                exit.last = row + 1;
+                (exit.version, exit.value) = match columns.is_write(i) {
+                    true => (row + row_codes, columns.next()[i]),
+                    false => (columns.intx()[i], columns.prev()[i]),
+                };
+            }
+        }
+        Hints { last: last.into(), exits: exits.into() }
+    }
+}
+
+/// Cell, place, version code, value number.
+type Token = [u32; 4];
+
+/// Tokens that go through the function together: two lots of them stay in a first cache.
+const LOT: usize = 512;
+
+/// {left} - {right}, under a key.
+struct Sum {
+    function: Aes128,
+    total: [u64; 2],
+}
+
+impl Sum {
+    fn new(key: &Key) -> Self {
+        let (key, _) = key.split_at(16);
+        Self { function: Aes128::new_from_slice(key).expect("a key has 16 bytes"), total: [0; 2] }
+    }
+
+    /// Adds tokens on the left, or on the right. They are gone then.
+    fn add(&mut self, tokens: &mut [Token], is_left: bool) {
+        let blocks: &mut [[u8; 16]] = bytemuck::must_cast_slice_mut(tokens);
+        self.function.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+        let terms: &[[u64; 2]] = bytemuck::cast_slice(blocks);
+        let sum =
+            terms.iter().fold([0u64; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])]);
+        for (total, sum) in self.total.iter_mut().zip(sum) {
+            *total = if is_left { total.wrapping_add(sum) } else { total.wrapping_sub(sum) };
+        }
+    }
+}
+
+/// The result, if the sum vanishes; `None` decides nothing. Hints must be as many as uses and cells.
+pub(super) fn run<C: Columns>(columns: &C, hints: &Hints<'_>, key: &Key) -> Option<NumberedResult> {
+    let judge = Judge::new(columns, columns.first());
+    let mut sum = Sum::new(key);
+    let mut findings = Findings::default();
+    if !wide(|| add_uses(columns, &hints.last, judge.row_codes, &mut sum)) {
+        return None;
+    }
+    if columns.first() > 0 {
+        add_entries(&judge, &hints.last, &mut sum, &mut findings)?;
+    }
+    let live = wide(|| add_exits(columns, &hints.exits, &mut sum))?;
+    (sum.total == [0; 2]).then(|| findings.finish_live(&judge, live))
+}
+
+/// {produced} - {consumed}; false if a hint is not below its own row, or cells of a row do not ascend.
+#[inline(always)]
+fn add_uses<C: Columns>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum) -> bool {
+    let mut tokens = [Token::default(); CHUNK];
+    // Row and cell of the use before.
+    let mut before = (u32::MAX, 0);
+    let mut is_bad = false;
+    each_chunk(columns, 0..columns.rows(), |uses, rows| {
+        let (cells, last) = (&columns.cells()[uses.clone()], &last[uses.clone()]);
+        let (intx, flags) = (&columns.intx()[uses.clone()], &columns.flags()[uses.clone()]);
+        let (prev, next) = (&columns.prev()[uses.clone()], &columns.next()[uses]);
+        is_bad |= before.0 == rows[0] && cells[0] <= before.1;
+        is_bad |= falls(rows, cells);
+        is_bad |= last.iter().zip(rows).fold(false, |is_bad, (last, row)| is_bad | (last > row));
+        before = (rows[rows.len() - 1], cells[cells.len() - 1]);
+        for at in (0..cells.len()).step_by(LOT) {
+            let lot = at..cells.len().min(at + LOT);
+            let tokens = &mut tokens[..lot.len()];
+            let demands = intx[lot.clone()].iter().zip(&prev[lot.clone()]);
+            let places = cells[lot.clone()].iter().zip(&last[lot.clone()]);
+            for (token, ((&cell, &last), (&intx, &prev))) in tokens.iter_mut().zip(places.zip(demands.clone())) {
+                *token = [cell, last, intx, prev];
+            }
+            sum.add(tokens, false);
+            let places = cells[lot.clone()].iter().zip(&rows[lot.clone()]);
+            let writes = flags[lot.clone()].iter().zip(&next[lot]);
+            let each = places.zip(demands.zip(writes));
+            for (token, ((&cell, &row), ((&intx, &prev), (&flags, &next)))) in tokens.iter_mut().zip(each) {
+                let is_write = flags & 1 != 0;
+                let version = select_unpredictable(is_write, row + row_codes, intx);
+                *token = [cell, row + 1, version, select_unpredictable(is_write, next, prev)];
+            }
+            sum.add(tokens, true);
+        }
+    });
+    !is_bad
+}
+
+/// Whether a cell of a row is not above the one before it.
+#[inline(always)]
+fn falls(rows: &[u32], cells: &[u32]) -> bool {
+    let rows = rows[1..].iter().zip(rows);
+    let cells = cells[1..].iter().zip(cells);
+    rows.zip(cells)
+        .fold(false, |falls, ((row, row_before), (cell, before))| falls | ((row == row_before) & (cell <= before)))
+}
+
+/// The entries that first uses name, on the left, and what is demanded of them.
+fn add_entries<C: Columns>(judge: &Judge<'_, C>, last: &[u32], sum: &mut Sum, findings: &mut Findings) -> Option<()> {
+    let columns = judge.columns;
+    // First use of the entry that reads, and that writes, by cell.
+    let mut first = BTreeMap::<(u32, bool), Use>::new();
+    let mut is_left_to_others = false;
+    each_chunk(columns, 0..columns.rows(), |uses, rows| {
+        for (i, &row) in uses.zip(rows).filter(|(i, _)| columns.intx()[*i] < judge.row_codes) {
+            let u = use_at(columns, row, columns.moves_of(row).start, i);
+            is_left_to_others |= !matches!(judge.alone(&u), Alone::Demand) || !matches!(judge.enter(&u), Entry::Open);
+            if last[i] == LAST_NONE {
+                sum.add(&mut [[u.cell, LAST_NONE, u.intx, u.prev]], true);
+            }
+            first.entry((u.cell, u.write)).or_insert(u);
+        }
+    });
+    first.into_values().for_each(|u| findings.open(u));
+    (!is_left_to_others).then_some(())
+}
+
+/// Exits, on the right, and from genesis entries, on the left; the table of live versions that is claimed.
+#[inline(always)]
+fn add_exits<C: Columns>(columns: &C, exits: &[ExitRow], sum: &mut Sum) -> Option<Vec<u64>> {
+    let ground = Ground::new(columns);
+    let is_genesis = columns.first() == 0;
+    let mut live = memory::room(exits.len());
+    let mut ends = [Token::default(); LOT];
+    let mut entries = [Token::default(); LOT];
+    for (cells, default) in covered(columns.defaults(), columns.cell_count()) {
+        for at in cells.clone().step_by(LOT) {
+            let lot = at..cells.end.min(at.saturating_add(LOT as u32));
+            let mut count = 0;
+            for (cell, exit) in lot.clone().zip(&exits[lot.start as usize..lot.end as usize]) {
+                let is_used = exit.last != LAST_NONE;
+                ends[count] = [cell, exit.last, exit.version, exit.value];
+                entries[count] = [cell, LAST_NONE, ground.virgin(), default.unwrap_or(0)];
+                count += usize::from(is_used);
+                live.push(select_unpredictable(is_used, entry(exit.version, exit.value), UNUSED));
+            }
+            sum.add(&mut ends[..count], false);
+            if is_genesis && count > 0 {
+                default?;
+                sum.add(&mut entries[..count], true);
+            }
+        }
+    }
+    Some(live)
+}
+
+/// Ranges that tile all cells, each with its number for the default, where one is known.
+fn covered(known: Vec<(Range<u32>, u32)>, cells: u32) -> Vec<(Range<u32>, Option<u32>)> {
+    let mut all = Vec::with_capacity(2 * known.len() + 1);
+    let mut at = 0;
+    for (range, number) in known {
+        all.push((at..range.start, None));
+        at = range.end;
+        all.push((range, Some(number)));
+    }
+    all.push((at..cells, None));
+    all
+}
