@@ -11,6 +11,7 @@ use super::columns::use_at;
 use super::columns::{Columns, Malformed, Use, check};
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge};
+use super::memory;
 use super::partition::{self, Sizes, Workspace};
 use super::result::NumberedResult;
 use super::spill::{self, Spill};
@@ -87,14 +88,28 @@ pub(super) fn run<C: Columns>(columns: &C, uses: &[Use], parts: usize) -> Number
     let judge = Judge::new(columns, columns.first());
     let parts = parts.max(1);
     let cells = u64::from(columns.cell_count()).max(1);
-    let mut buckets: Vec<Vec<Use>> = (0..parts).map(|_| Vec::with_capacity(uses.len() / parts)).collect();
-    for &u in uses {
-        // Below `parts`, since cell < cells.
-        buckets[(u64::from(u.cell) * parts as u64 / cells) as usize].push(u);
+    // Below `parts`, since cell < cells.
+    let part_of = |u: &Use| (u64::from(u.cell) * parts as u64 / cells) as usize;
+    let mut counts = vec![0; parts];
+    uses.iter().for_each(|u| counts[part_of(u)] += 1);
+    let begin = |at: &mut usize, count: &usize| {
+        *at += count;
+        Some(*at - count)
+    };
+    let mut next: Vec<usize> = counts.iter().scan(0, begin).collect();
+    let mut sorted = memory::room(uses.len());
+    sorted.extend_from_slice(uses);
+    for u in uses {
+        let place = &mut next[part_of(u)];
+        sorted[*place] = *u;
+        *place += 1;
     }
+    let mut left = &mut sorted[..];
+    let buckets: Vec<&mut [Use]> =
+        counts.into_iter().map(|count| left.split_off_mut(..count).expect("counts add up")).collect();
     let found: Vec<Findings> = (buckets.into_par_iter())
-        .map(|mut uses| {
-            sort(&mut uses);
+        .map(|uses| {
+            sort(uses);
             let mut findings = Findings::default();
             for of_cell in uses.chunk_by(|a, b| a.cell == b.cell) {
                 compare(&judge, of_cell, &mut findings);
