@@ -1,6 +1,7 @@
 //! Counts that no file could keep: refused, or read as far as the file goes, in memory that its size bounds.
 
 use super::*;
+use manaflow_loader::file::layout::SECTION_COUNT;
 
 /// Address space in KiB for a run: far above what a small file takes, far below what is claimed.
 const MEMORY_KIB: usize = 3_000_000;
@@ -112,7 +113,7 @@ fn block_files_that_claim_too_much() {
     let path = folder.path().join("claims.mana");
     let whole = std::fs::read(manaflow_datasets::sample("forks.mana")).expect("a sample");
     // The size of the file; offset and length of each section.
-    let places = [16].into_iter().chain((0..39).flat_map(|i| [160 + 24 * i + 8, 160 + 24 * i + 16]));
+    let places = [16].into_iter().chain((0..SECTION_COUNT).flat_map(|i| [160 + 24 * i + 8, 160 + 24 * i + 16]));
     let places: Vec<usize> = places.collect();
     let step = places.len().div_ceil(amount(12, places.len()));
     for place in places.into_iter().step_by(step) {

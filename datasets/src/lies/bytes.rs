@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Offset of the page table's checksum in the header.
-const TABLE_CHECKSUM_AT: usize = 1096;
+/// Offset of the page table's checksum in the header: after the section table.
+const TABLE_CHECKSUM_AT: usize = 160 + 24 * SECTION_COUNT;
 
 /// A file taken apart into sections.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use manaflow_engine::solo::record::SignedTransaction;
 use manaflow_engine::solo::transaction;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, validate};
 use manaflow_loader::file::BlockFile;
+use manaflow_loader::file::layout::SECTION_COUNT;
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::{self, Chain, Genesis, Source, SourceBlock, recognise};
 use manaflow_loader::summary::Summary;
@@ -133,7 +134,7 @@ fn seal(bytes: &[u8]) -> Vec<u8> {
     }
     let table_end = (HEADER_BYTES + 8 * pages).min(length);
     let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[HEADER_BYTES..table_end]);
-    put(&mut bytes, 1096, checksum);
+    put(&mut bytes, 160 + 24 * SECTION_COUNT, checksum);
     let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..1144]);
     put(&mut bytes, 1144, checksum);
     bytes
