@@ -183,4 +183,28 @@ mod tests {
     fn there_is_no_line_beyond_the_last() {
         Records::new(3).stream(3, &Line::default());
     }
+
+    #[test]
+    #[should_panic(expected = "not written")]
+    fn what_was_written_before_it_was_emptied_is_not_read() {
+        let mut records = Records::new(65);
+        records.stream(64, &Line::default());
+        records.stream(0, &Line::default());
+        records.empty(65);
+        records.slice(0..LINE);
+    }
+
+    #[test]
+    fn memory_is_kept_until_it_is_too_little() {
+        let mut records = Records::new(70);
+        records.empty(3);
+        assert!(records.lines.capacity() >= 70);
+        records.empty(700);
+        assert!(records.lines.capacity() >= 700);
+        records.stream(699, &Line([[7; 4]; LINE]));
+        records.stream(64, &Line([[8; 4]; LINE]));
+        records.settle();
+        assert_eq!(records.slice(699 * LINE..700 * LINE), &[[7; 4]; LINE]);
+        assert_eq!(records.slice(64 * LINE..65 * LINE), &[[8; 4]; LINE]);
+    }
 }

@@ -214,3 +214,54 @@ fn covered(known: Vec<(Range<u32>, u32)>, cells: u32) -> Vec<(Range<u32>, Option
     all.push((at..cells, None));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::double_use::tests::TestColumns;
+    use alloy_primitives::{Address, U256};
+    use manaflow_loader::model::{Cell, Location, Value};
+
+    #[test]
+    fn a_total_is_of_both_words_of_each_token() {
+        let key: Key = std::array::from_fn(|i| i as u8);
+        let function = Aes128::new(&Array(*key.first_chunk().expect("a key has 16 bytes")));
+        let words = |token: Token| -> [u64; 2] {
+            let mut block = Array(bytemuck::must_cast::<Token, [u8; 16]>(token));
+            function.encrypt_block(&mut block);
+            bytemuck::must_cast(block.0)
+        };
+        let (left, right) = ([[1, 2, 3, 4], [5, 6, 7, 8]], [9, 10, 11, 12]);
+        let mut sum = Sum::new(&key);
+        // They are gone then: copies.
+        sum.add(&mut { left }, true);
+        sum.add(&mut [right], false);
+        let word = |n: usize| words(left[0])[n].wrapping_add(words(left[1])[n]).wrapping_sub(words(right)[n]);
+        assert_eq!(sum.total, [word(0), word(1)]);
+    }
+
+    #[test]
+    fn cells_of_a_row_ascend_strictly() {
+        assert!(!falls(&[3, 3, 4, 4], &[5, 6, 6, 7]));
+        assert!(falls(&[3, 3], &[5, 5]), "a cell twice");
+        assert!(falls(&[3, 3, 3], &[7, 6, 5]), "two falls");
+        // The same where one chunk ends and the next begins.
+        let count = CHUNK + 1;
+        let mut columns = TestColumns {
+            locations: vec![Location::new(0, 1).expect("small")],
+            moves: vec![0..count],
+            table: (0..count).map(|n| Cell::storage(Address::ZERO, 0, U256::from(n))).collect(),
+            values: vec![Value::Word(U256::ZERO)],
+            cells: (0..count as u32).collect(),
+            intx: vec![0; count],
+            prev: vec![0; count],
+            next: vec![0; count],
+            write: vec![false; count],
+            ..TestColumns::default()
+        };
+        let ascend = |columns: &TestColumns| add_uses(columns, &vec![0; count], 1, &mut Sum::new(&Key::default()));
+        assert!(ascend(&columns));
+        columns.cells[CHUNK] = columns.cells[CHUNK - 1];
+        assert!(!ascend(&columns));
+    }
+}

@@ -311,6 +311,12 @@ fn what_no_segment_may_say_is_malformed() {
     idle.moves.push(2..2);
     assert!(forward(&idle).is_ok());
     assert!(forward(&columns((5, 9, 5), vec![])).is_ok());
+    // Nor do versions in the list that no use says.
+    let mut unused = good();
+    unused.foreign.push(Version::Base(6));
+    assert!(forward(&unused).is_ok());
+    unused.intx[1] = 1;
+    assert!(error(&unused).contains("begins at 5"));
     type Lie = fn(&mut Use);
     let lies: [Lie; 3] = [|u| u.row = 2, |u| u.cell = 1, |u| u.intx = 3];
     for (i, lie) in lies.into_iter().enumerate() {

@@ -6,6 +6,7 @@ mod histories;
 pub(crate) mod imports;
 mod multisets;
 pub(crate) mod random;
+mod sizes;
 mod sums;
 
 use super::Procedure;

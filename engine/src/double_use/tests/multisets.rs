@@ -4,12 +4,12 @@ use super::random::{BLOCKS, history};
 use super::sums::is_confirmed;
 use super::{Random, TestColumns, judge_all, seed};
 use crate::double_use::multiset::run;
-use crate::double_use::{Hints, hints, sum, summed};
+use crate::double_use::{Hints, forward, hints, sum, summed};
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::hazmat::{cipher_round, inv_mix_columns};
 use alloy_primitives::{Address, U256};
 use manaflow_loader::file::layout::ExitRow;
-use manaflow_loader::model::{Cell, Version};
+use manaflow_loader::model::{Cell, Location, Value, Version};
 
 #[test]
 fn it_confirms_what_the_plain_sum_confirms() {
@@ -104,7 +104,9 @@ fn rows_and_cells_are_ends_of_lots_too() {
         assert!(!confirms(&columns), "use {i} names its own row");
         columns.intx[i] = 0;
     }
-    assert!(confirms(&columns));
+    columns.cells.swap(4, 5);
+    columns.cells.swap(7, 8);
+    assert!(!confirms(&columns), "two falls in one chunk");
 }
 
 #[test]
@@ -119,6 +121,76 @@ fn hints_are_as_many_as_uses_and_cells() {
     short.exits.to_mut().pop();
     assert_eq!(summed(&columns, Some(short)).expect_err("one short").place, "exits");
     assert!(summed(&columns, Some(Hints::of(&columns))).expect("well formed").is_some());
+}
+
+/// Rows of one use each: cell, version, value before, value after if it writes. The value of a number is the number.
+fn rows(first: u64, cells: u64, foreign: Vec<Version>, uses: &[(u32, u32, u32, Option<u32>)]) -> TestColumns {
+    let storage = |n| Cell::storage(Address::ZERO, 0, U256::from(n));
+    TestColumns {
+        span: (first, first + BLOCKS, first),
+        locations: (0..uses.len() as u64).map(|n| Location::new(first, n).expect("small")).collect(),
+        moves: (0..uses.len()).map(|n| n..n + 1).collect(),
+        table: (0..cells).map(storage).collect(),
+        values: (0..4).map(|n| Value::Word(U256::from(n))).collect(),
+        foreign,
+        cells: uses.iter().map(|u| u.0).collect(),
+        intx: uses.iter().map(|u| u.1).collect(),
+        prev: uses.iter().map(|u| u.2).collect(),
+        next: uses.iter().map(|u| u.3.unwrap_or(u.2)).collect(),
+        write: uses.iter().map(|u| u.3.is_some()).collect(),
+        ..TestColumns::default()
+    }
+}
+
+/// Each takes what another leaves, so that both sides are equal, and nothing comes from before.
+#[test]
+fn uses_that_hand_each_other_what_they_take_are_not_confirmed() {
+    let itself = |row: u32| (row, row, 1, None);
+    let circle = [(0, 1, 1, Some(2)), (0, 0, 2, Some(1))];
+    let cases: [(&[_], &[u32]); 3] = [(&[itself(0)], &[1]), (&[itself(0), itself(1)], &[1, 2]), (&circle, &[2, 1])];
+    for (uses, last) in cases {
+        let columns = rows(50, 2, vec![], uses);
+        let wrong = Hints { last: last.into(), exits: vec![ExitRow::default(); 2].into() };
+        assert_eq!(run(&columns, &wrong, &[2; 32]), None, "{uses:?}");
+    }
+}
+
+#[test]
+fn it_confirms_from_the_second_block_on() {
+    let columns = rows(1, 1, vec![Version::Base(1)], &[(0, 0, 3, None), (0, 0, 3, Some(2)), (0, 2, 2, None)]);
+    let expected = forward(&columns).expect("well formed");
+    assert_eq!((expected.requirements.len(), expected.exits.count()), (2, 1));
+    assert_eq!(run(&columns, &Hints::of(&columns), &[2; 32]), Some(expected));
+}
+
+/// Cells 1 and 3 have no number that is known for their default.
+#[test]
+fn defaults_need_be_known_of_used_cells_only() {
+    let genesis = |cells: &[u32]| {
+        let uses: Vec<_> = cells.iter().map(|cell| (*cell, 0, 0, Some(1))).collect();
+        let columns = rows(0, 4, vec![Version::Virgin], &uses);
+        let expected = forward(&columns).expect("well formed");
+        assert!(expected.culprits.is_empty());
+        let got = run(&columns, &Hints::of(&columns), &[2; 32]);
+        assert!(got.as_ref().is_none_or(|got| *got == expected));
+        got.is_some()
+    };
+    assert!(genesis(&[0, 2]));
+    assert!(!genesis(&[0, 1]));
+    let uses: Vec<_> = (0..4).map(|cell| (cell, 0, 3, Some(1))).collect();
+    let columns = rows(50, 4, vec![Version::Base(50)], &uses);
+    let expected = forward(&columns).expect("well formed");
+    assert_eq!(expected.exits.count(), 4);
+    assert_eq!(run(&columns, &Hints::of(&columns), &[2; 32]), Some(expected), "they count from genesis only");
+}
+
+#[test]
+fn a_number_is_not_taken_for_the_default() {
+    let mut columns = rows(0, 1, vec![Version::Virgin], &[(0, 0, 0, Some(1))]);
+    assert!(run(&columns, &Hints::of(&columns), &[2; 32]).is_some());
+    columns.values.remove(0);
+    assert!(!forward(&columns).expect("well formed").culprits.is_empty());
+    assert_eq!(run(&columns, &Hints::of(&columns), &[2; 32]), None);
 }
 
 type Token = [u32; 4];

@@ -2,9 +2,9 @@
 //! merging give one result.
 
 use super::{Random, TestColumns, Uses, judge_all, seed};
-use crate::double_use::model::CellUse;
+use crate::double_use::model::{CellUse, definition};
 use crate::double_use::partition::{Sizes, Workspace};
-use crate::double_use::{SegmentResult, forward, merge, reverse, shards, shards_of};
+use crate::double_use::{Exit, ExitsDigest, SegmentResult, encode, forward, merge, reverse, shards, shards_of};
 use alloy_primitives::{Address, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Value, Version};
 
@@ -193,6 +193,35 @@ fn digest_is_of_the_bytes_that_its_table_says() {
     assert_eq!(judge_all((0, 3, 0), &uses, &mut random).digest(), keccak256(keccak256(bytes)));
 }
 
+#[test]
+fn the_definition_takes_uses_in_any_order() {
+    let mut random = Random(seed(7));
+    for round in 0..100 {
+        let mut uses = history(50, 3, true, &mut random);
+        let said = |uses: &Uses| definition((50, 50 + BLOCKS, 50), uses, |cell| cell.default_value());
+        let expected = said(&uses);
+        uses.values_mut().for_each(|of_cell| random.shuffle(of_cell));
+        assert_eq!(said(&uses), expected, "round {round}: {uses:?}");
+    }
+}
+
+#[test]
+fn a_digest_is_of_chunks_of_64_exits() {
+    let (version, origin) = (Location::new(0, 1).expect("small"), 0);
+    let exit =
+        |n| Exit { cell: Cell::block_hash(n), version, value: Value::Word(U256::from(n)), origin, counts_from: origin };
+    let exits: Vec<Exit> = (0..8_257).map(exit).collect();
+    for count in [0, 1, 64, 65, 4_095, 4_096, 4_097, 8_257] {
+        let mut digest = ExitsDigest::default();
+        exits[..count].iter().for_each(|exit| digest.add(exit));
+        assert_eq!(digest.count(), count as u64);
+        let bytes =
+            |chunk: &[Exit]| -> Vec<u8> { chunk.iter().flat_map(|e| encode(&e.cell, e.version, &e.value)).collect() };
+        let hashes: Vec<u8> = exits[..count].chunks(64).flat_map(|chunk| keccak256(bytes(chunk)).0).collect();
+        assert_eq!(digest.finish(), keccak256(hashes), "{count} exits");
+    }
+}
+
 /// Rows too far apart for a record: steps stand between, in whatever piece they are.
 #[test]
 fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
@@ -225,6 +254,9 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
     let columns = TestColumns::new((0, 80, 0), &uses, &mut random);
     let expected = crate::double_use::forward::run(&columns);
     assert!(expected.culprits.len() > 3, "{} culprits", expected.culprits.len());
+    let mut arrived = crate::double_use::shards::uses_of(&columns);
+    random.shuffle(&mut arrived);
+    assert_eq!(crate::double_use::shards::run(&columns, &arrived, 3), expected, "shards");
     let all = usize::MAX;
     for (bits, batch, pieces) in [
         (0, all, 1),

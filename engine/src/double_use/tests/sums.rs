@@ -3,7 +3,9 @@
 use super::random::{BLOCKS, history};
 use super::{Random, TestColumns, Uses, judge_all, seed};
 use crate::double_use::sum::{Sums, run};
-use crate::double_use::{Malformed, Procedure, Reverse, SegmentResult, hints, reverse, shards, shards_of, sum};
+use crate::double_use::{
+    Malformed, Procedure, Reverse, SegmentResult, Spill, hints, reverse, shards, shards_of, shards_within, sum, summed,
+};
 use alloy_primitives::B256;
 use manaflow_loader::model::Version;
 
@@ -124,6 +126,8 @@ fn procedures_are_one_interface() {
         assert!(procedure.judge(&malformed).is_err(), "{}", procedure.name());
     }
     assert!(reverse(&malformed).is_err() && Reverse::new(&malformed).is_err() && shards(&malformed).is_err());
-    assert!(shards_of(&malformed, &[]).is_err());
+    assert!(shards_of(&malformed, &[]).is_err() && summed(&malformed, None).is_err());
+    let spill = Spill { folder: &std::env::temp_dir(), memory: 0 };
+    assert!(shards_within(&malformed, spill).is_err());
     assert!(sum(&malformed, &hints(&malformed), &[0; 32]).is_err());
 }
