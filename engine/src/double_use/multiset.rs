@@ -249,7 +249,7 @@ mod tests {
         let count = CHUNK + 1;
         let mut columns = TestColumns {
             locations: vec![Location::new(0, 1).expect("small")],
-            moves: vec![0..count],
+            moves: std::iter::once(0..count).collect(),
             table: (0..count).map(|n| Cell::storage(Address::ZERO, 0, U256::from(n))).collect(),
             values: vec![Value::Word(U256::ZERO)],
             cells: (0..count as u32).collect(),
