@@ -107,6 +107,30 @@ fn what_cannot_be_spilled_is_no_verdict() {
     assert_eq!(std::fs::read_dir(&kept).expect("a folder").count(), 0, "nothing is left");
 }
 
+/// Hints are trusted by nobody, and read by one procedure; that their bytes are damaged is refused by all.
+#[test]
+fn damaged_hints_are_refused_whatever_the_procedure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("moves.mana");
+    json(0, &["generate", "--json", "--moves", "20000", "--last", "-o", text(&path)]);
+    let whole = std::fs::read(&path).expect("read");
+    for section in [35, 36] {
+        // Offset and length of a section, from the table behind 160 bytes.
+        let word = |at: usize| u64::from_le_bytes(whole[at..at + 8].try_into().expect("eight")) as usize;
+        let (start, length) = (word(160 + 24 * section + 8), word(160 + 24 * section + 16));
+        assert!(length > 0, "section {section}");
+        let mut damaged = whole.clone();
+        damaged[start + length / 2] ^= 1;
+        std::fs::write(&path, damaged).expect("written");
+        for how in ["streaming", "sorted", "summed"] {
+            let output = manaflow(&["validate", text(&path), "--checks", "conflicts", "--double-use", how]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(3), "section {section}, {how}: {said}");
+            assert!(output.stdout.is_empty() && said.contains("checksum differs"), "section {section}, {how}: {said}");
+        }
+    }
+}
+
 #[test]
 fn plans_that_cannot_be_carried_out_are_wrong_usage() {
     let folder = tempfile::tempdir().expect("a folder");
