@@ -115,6 +115,11 @@ fn genesis(block: &BlockRecord, header: &Header, rules: &ChainRules, faults: &mu
     }
     let withdrawals = block.body.withdrawals.as_ref().and_then(|list| alloy_rlp::decode_exact(list).ok());
     let withdrawals: Vec<Withdrawal> = withdrawals.unwrap_or_default();
+    if block.body.withdrawals.is_some()
+        && rules.fork_at(0, header.timestamp, header.difficulty.is_zero()) < Fork::Shanghai
+    {
+        faults.insert((0, 0, Reason::WithdrawalsPresence));
+    }
     let has_ommers = block.body.ommers != Ommers::Headers(vec![0xc0].into());
     let has_requests = block.transactions.last().is_some_and(|closing| !closing.requests.is_empty());
     if block.transactions.len() > 2 || has_ommers || has_requests || !withdrawals.is_empty() {

@@ -25,7 +25,7 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
     let mut unchecked = Unchecked::default();
     let mut sink = Sink { check: Check::Blocks, faults };
     if input.head.number == 0 {
-        genesis(input, &mut sink);
+        genesis(input, rules, &mut sink);
         return unchecked;
     }
     let fork = fork_of(input.head.header, rules);
@@ -57,7 +57,13 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
 }
 
 /// Block 0 is its allocation: nobody executes anything in it.
-fn genesis(input: &BlockInput<'_>, sink: &mut Sink<'_>) {
+fn genesis(input: &BlockInput<'_>, rules: &ChainRules, sink: &mut Sink<'_>) {
+    // Whether block 0 has a list from Shanghai on differs between those who make it; before, there is no such list.
+    if let Some(list) = input.withdrawals
+        && fork_of(input.head.header, rules) < Fork::Shanghai
+    {
+        sink.push(input.at(0), Reason::WithdrawalsPresence, format_args!("a list of {}", list.len()), "none");
+    }
     let withdrawals = input.withdrawals.map_or(0, <[_]>::len);
     let (transactions, ommers) = (input.transactions.len(), input.head.ommers.len());
     if transactions + ommers + withdrawals + input.requests.len() > 0 {

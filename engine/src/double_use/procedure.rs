@@ -54,18 +54,12 @@ impl Procedure {
             Self::Shards => shards::in_order(columns),
             Self::Merge(pieces) => return merged(columns, pieces.max(1)),
             Self::Sum => {
-                let confirmed = drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key));
+                let confirmed = sum::drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key));
                 confirmed.unwrap_or_else(|| shards::in_order(columns))
             }
         };
         Ok(result.resolve(columns))
     }
-}
-
-/// A key that nobody knew before, from the operating system; `None` if it gives none.
-fn drawn_key() -> Option<sum::Key> {
-    let mut key = sum::Key::default();
-    getrandom::fill(&mut key).ok().map(|()| key)
 }
 
 fn merged<C: Columns>(columns: &C, pieces: u32) -> Result<SegmentResult, Malformed> {

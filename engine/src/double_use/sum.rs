@@ -61,10 +61,6 @@ pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<N
 /// Errors: columns that are no segment's, or not one hint a use and a cell.
 pub fn summed<C: Columns>(columns: &C, hints: Option<Hints<'_>>) -> Result<Option<NumberedResult>, Malformed> {
     check(columns)?;
-    let mut key = Key::default();
-    if getrandom::fill(&mut key).is_err() {
-        return Ok(None);
-    }
     let hints = hints.unwrap_or_else(|| Hints::of(columns));
     let (uses, cells) = (columns.cells().len(), columns.cell_count() as usize);
     for (name, rows, expected) in [("last", hints.last.len(), uses), ("exits", hints.exits.len(), cells)] {
@@ -72,7 +68,13 @@ pub fn summed<C: Columns>(columns: &C, hints: Option<Hints<'_>>) -> Result<Optio
             return Err(Malformed::new(name, format!("{rows} hints, expected {expected}")));
         }
     }
-    Ok(multiset::run(columns, &hints, &key))
+    Ok(drawn_key().and_then(|key| multiset::run(columns, &hints, &key)))
+}
+
+/// A key that nobody knew before, from the operating system; `None` if it gives none.
+pub(super) fn drawn_key() -> Option<Key> {
+    let mut key = Key::default();
+    getrandom::fill(&mut key).ok().map(|()| key)
 }
 
 pub(super) fn run<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Option<NumberedResult> {

@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The order in which blocks are judged.
@@ -304,6 +304,8 @@ struct Task<'a> {
     order: Order,
     started: Instant,
     cpu: CpuTime,
+    /// Whether a sum that was asked for did not confirm, so that sorting decided.
+    unconfirmed: AtomicBool,
 }
 
 /// The code that pieces need, by file, and what of it does not hash to its keys.
@@ -365,6 +367,7 @@ impl<'a> Task<'a> {
             order: options.order,
             started,
             cpu: CpuTime::default(),
+            unconfirmed: AtomicBool::new(false),
         })
     }
 
@@ -373,12 +376,12 @@ impl<'a> Task<'a> {
     }
 
     /// The procedure of double use.
-    fn procedure(&self) -> DoubleUse<'a> {
+    fn procedure(&self) -> DoubleUse<'_> {
         let memory = &self.options.memory;
-        let sorted = DoubleUse::Sorted(Spill { folder: &memory.folder, memory: memory.bytes });
+        let spill = Spill { folder: &memory.folder, memory: memory.bytes };
         match (self.options.double_use, self.order) {
-            (Some(Procedure::Sorted), _) | (None, Order::Shuffled(_)) => sorted,
-            (Some(Procedure::Summed), _) => DoubleUse::Summed(Spill { folder: &memory.folder, memory: memory.bytes }),
+            (Some(Procedure::Sorted), _) | (None, Order::Shuffled(_)) => DoubleUse::Sorted(spill),
+            (Some(Procedure::Summed), _) => DoubleUse::Summed(spill, &self.unconfirmed),
             (_, Order::Reverse) => DoubleUse::Reverse,
             (_, Order::Forward | Order::Shuffled(_)) => DoubleUse::Forward,
         }

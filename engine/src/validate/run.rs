@@ -12,7 +12,7 @@ use alloy_primitives::Address;
 use manaflow_loader::model::Location;
 use manaflow_loader::summary::Waiting;
 use rayon::prelude::*;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Blocks that are in work at a time.
 pub(super) const WINDOW_BLOCKS: usize = 512;
@@ -55,18 +55,19 @@ pub(super) enum DoubleUse<'a> {
     /// Along with the blocks, from the newest back.
     Reverse,
     Sorted(Spill<'a>),
-    /// With what sorts where it does not confirm.
-    Summed(Spill<'a>),
+    /// With what sorts where it does not confirm, and whether that was so of any piece.
+    Summed(Spill<'a>, &'a AtomicBool),
 }
 
 impl DoubleUse<'_> {
     /// Name as it is written in reports.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Forward => "forward",
             Self::Reverse => "reverse",
             Self::Sorted(_) => "shards",
-            Self::Summed(_) => "sum",
+            Self::Summed(_, unconfirmed) if unconfirmed.load(Ordering::Relaxed) => "sum, shards",
+            Self::Summed(..) => "sum",
         }
     }
 
@@ -81,10 +82,15 @@ impl DoubleUse<'_> {
             Self::Forward => double_use::forward(columns).map_err(malformed),
             Self::Reverse => double_use::reverse(columns).map_err(malformed),
             Self::Sorted(spill) => sorted(spill),
-            Self::Summed(spill) => match double_use::summed(columns, columns.hints()?).map_err(malformed)? {
-                Some(confirmed) => Ok(confirmed),
-                None => sorted(spill),
-            },
+            Self::Summed(spill, unconfirmed) => {
+                match double_use::summed(columns, columns.hints()?).map_err(malformed)? {
+                    Some(confirmed) => Ok(confirmed),
+                    None => {
+                        unconfirmed.store(true, Ordering::Relaxed);
+                        sorted(spill)
+                    }
+                }
+            }
         }
     }
 }

@@ -181,6 +181,10 @@ fn genesis_is_its_allocation() {
     block.transactions.push(OwnedTransaction { bytes: vec![2, 0xc0], terms: None, outcome: None });
     assert_eq!(block.reasons(&[], None, rules), [GenesisBody]);
 
+    let mut block = genesis.clone();
+    block.withdrawals = Some(vec![]);
+    assert_eq!(block.reasons(&[], None, rules), [WithdrawalsPresence]);
+
     // One wei more, one slot less, storage of another generation, storage without an account.
     for change in [0, 1, 2, 3] {
         let mut block = genesis.clone();
