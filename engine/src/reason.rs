@@ -255,7 +255,8 @@ reasons! {
         "The excess blob gas does not follow from the parent (EIP-4844, EIP-7918)."
 
     // Block: the body against the header.
-    WithdrawalsPresence "withdrawals-presence" "The list of withdrawals is missing from Shanghai on, or there before."
+    WithdrawalsPresence "withdrawals-presence"
+        "The list of withdrawals is missing from Shanghai on, or there before; in block 0 the header decides."
     BlockTooLarge "block-too-large" "The block's RLP is above its limit (EIP-7934)."
     GasUsedAboveLimit "gas-used-above-limit" "The header's gas used is above its gas limit."
     WrongTransactionsRoot "wrong-transactions-root" "The transactions root is not that of the transactions."

@@ -110,6 +110,11 @@ fn copy(root: &Path, tree: &Path, mutated: &BTreeSet<String>) -> Result<(), Stri
         return Err("git lists no files here".into());
     }
     let crates: BTreeSet<&str> = GROUPS.iter().map(|g| g.krate).collect();
+    for krate in &crates {
+        prune(&tree.join(krate).join("src"), &|path| {
+            path.strip_prefix(tree).is_ok_and(|p| paths.contains(&*p.to_string_lossy()))
+        })?;
+    }
     for path in &paths {
         if mutated.contains(*path) {
             continue;
@@ -122,6 +127,24 @@ fn copy(root: &Path, tree: &Path, mutated: &BTreeSet<String>) -> Result<(), Stri
         write(&tree.join(path), &bytes)?;
     }
     crates.iter().try_for_each(|krate| write(&tree.join(krate).join("src/mutation.rs"), SWITCH.as_bytes()))
+}
+
+/// Takes away files of an earlier copy that are no more: two files may stand for one module.
+fn prune(folder: &Path, is_kept: &dyn Fn(&Path) -> bool) -> Result<(), String> {
+    let error = |e| format!("{}: {e}", folder.display());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<Vec<_>, _>>().map_err(error)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(error(e)),
+    };
+    for path in entries.into_iter().map(|entry| entry.path()) {
+        if path.is_dir() {
+            prune(&path, is_kept)?;
+        } else if !is_kept(&path) && path.file_name().is_none_or(|name| name != "mutation.rs") {
+            std::fs::remove_file(&path).map_err(error)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -115,9 +115,7 @@ fn genesis(block: &BlockRecord, header: &Header, rules: &ChainRules, faults: &mu
     }
     let withdrawals = block.body.withdrawals.as_ref().and_then(|list| alloy_rlp::decode_exact(list).ok());
     let withdrawals: Vec<Withdrawal> = withdrawals.unwrap_or_default();
-    if block.body.withdrawals.is_some()
-        && rules.fork_at(0, header.timestamp, header.difficulty.is_zero()) < Fork::Shanghai
-    {
+    if block.body.withdrawals.is_some() != header.withdrawals_root.is_some() {
         faults.insert((0, 0, Reason::WithdrawalsPresence));
     }
     let has_ommers = block.body.ommers != Ommers::Headers(vec![0xc0].into());

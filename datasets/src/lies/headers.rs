@@ -303,6 +303,10 @@ impl At<'_, '_> {
             let all = vec![Withdrawal::default()];
             s.segments[place.segment].blocks[0].body.withdrawals = Some(alloy_rlp::encode(&all).into());
         });
+        self.add("genesis: a list of withdrawals, or none", Told::exactly(), move |s| {
+            let list = &mut s.segments[place.segment].blocks[0].body.withdrawals;
+            *list = if list.is_some() { None } else { Some(Bytes::from_static(&[0xc0])) };
+        });
         self.add("genesis: an ommer", Told::exactly(), move |s| {
             let all = vec![Header::default()];
             s.segments[place.segment].blocks[0].body.ommers = Ommers::Headers(alloy_rlp::encode(&all).into());

@@ -25,7 +25,7 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
     let mut unchecked = Unchecked::default();
     let mut sink = Sink { check: Check::Blocks, faults };
     if input.head.number == 0 {
-        genesis(input, rules, &mut sink);
+        genesis(input, &mut sink);
         return unchecked;
     }
     let fork = fork_of(input.head.header, rules);
@@ -57,12 +57,12 @@ pub fn check_body(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec<F
 }
 
 /// Block 0 is its allocation: nobody executes anything in it.
-fn genesis(input: &BlockInput<'_>, rules: &ChainRules, sink: &mut Sink<'_>) {
-    // Whether block 0 has a list from Shanghai on differs between those who make it; before, there is no such list.
-    if let Some(list) = input.withdrawals
-        && fork_of(input.head.header, rules) < Fork::Shanghai
-    {
-        sink.push(input.at(0), Reason::WithdrawalsPresence, format_args!("a list of {}", list.len()), "none");
+fn genesis(input: &BlockInput<'_>, sink: &mut Sink<'_>) {
+    // Nobody but the header says whether block 0 has a list: chains of before the merge may begin with Shanghai's header.
+    let has_root = input.head.header.withdrawals_root.is_some();
+    if input.withdrawals.is_some() != has_root {
+        let name = |has_list| if has_list { "a list" } else { "none" };
+        sink.push(input.at(0), Reason::WithdrawalsPresence, name(!has_root), name(has_root));
     }
     let withdrawals = input.withdrawals.map_or(0, <[_]>::len);
     let (transactions, ommers) = (input.transactions.len(), input.head.ommers.len());

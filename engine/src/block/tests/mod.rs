@@ -213,6 +213,7 @@ pub(super) fn genesis_block(genesis: &Genesis, rules: &ChainRules) -> OwnedBlock
     };
     let mut block = OwnedBlock::from_header(header);
     block.allocation = Some(allocation);
+    block.withdrawals = block.header.withdrawals_root.map(|_| vec![]);
     block
 }
 

@@ -182,8 +182,12 @@ fn genesis_is_its_allocation() {
     assert_eq!(block.reasons(&[], None, rules), [GenesisBody]);
 
     let mut block = genesis.clone();
+    block.withdrawals = None;
+    assert_eq!(block.reasons(&[], None, rules), [WithdrawalsPresence], "its header has a root");
+    let mut block = Chain::load("execapis").blocks[0].clone();
+    assert!(block.reasons(&[], None, &Chain::load("execapis").rules).is_empty());
     block.withdrawals = Some(vec![]);
-    assert_eq!(block.reasons(&[], None, rules), [WithdrawalsPresence]);
+    assert_eq!(block.reasons(&[], None, &Chain::load("execapis").rules), [WithdrawalsPresence], "its header has none");
 
     // One wei more, one slot less, storage of another generation, storage without an account.
     for change in [0, 1, 2, 3] {
