@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const BACKENDS: [&str; 3] = ["libsecp256k1", "scalar", "avx512"];
+const EXECUTORS: [&str; 2] = ["plain", "threaded"];
 const BACKENDS_OF_HASHES: [&str; 5] = ["keccak-asm", "scalar", "avx2", "avx512", "wgpu"];
 
 fn manaflow(args: &[&str], variable: Option<&str>) -> Output {
@@ -36,6 +37,25 @@ fn judged_by(output: &Output, stage: &str) -> (String, String) {
     let mut report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     let run = report.as_object_mut().expect("an object").remove("run").expect("a run");
     (report.to_string(), run["backends"][stage].as_str().expect("a name").to_string())
+}
+
+#[test]
+fn reports_are_the_same_by_every_executor() {
+    for name in ["mainnet.mana", "forks.mana"] {
+        let file = manaflow_datasets::sample(name);
+        let file = file.to_str().expect("paths of this repository are text");
+        let mut expected = None;
+        for executor in EXECUTORS {
+            let output = manaflow(&["validate", file, "--json", "--backend", &format!("execution={executor}")], None);
+            if is_unavailable(&output, "reports_are_the_same_by_every_executor", executor) {
+                continue;
+            }
+            let (report, by) = judged_by(&output, "execution");
+            assert_eq!(by, executor);
+            assert!(report.contains(r#""verdict":"valid""#), "{report}");
+            assert_eq!(expected.get_or_insert_with(|| report.clone()), &report, "{executor}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! A backend that is forced or chosen and then gives wrong answers is no reason to take another, but to stop: the machine is
 //! not to be trusted. A device that is lost at work is replaced by the processor, which says so.
 
+pub mod execution;
 pub mod hashes;
 pub mod signatures;
 
@@ -70,6 +71,8 @@ pub struct Forced {
     pub signatures: Option<signatures::Backend>,
     /// Hashes.
     pub hashes: Option<hashes::Backend>,
+    /// Execution.
+    pub execution: Option<execution::Backend>,
 }
 
 impl Forced {
@@ -80,6 +83,7 @@ impl Forced {
             match request.split_once('=') {
                 Some(("signatures", name)) => forced.signatures = Some(name.parse()?),
                 Some(("hashes", name)) => forced.hashes = Some(name.parse()?),
+                Some(("execution", name)) => forced.execution = Some(name.parse()?),
                 _ => {
                     let example = "signatures=scalar";
                     return Err(BackendError::Malformed { given: request.into(), example });
@@ -96,6 +100,8 @@ impl Forced {
 pub struct Backends {
     /// Signatures.
     pub signatures: signatures::Backend,
+    /// Execution.
+    pub execution: execution::Backend,
 }
 
 impl Backends {
@@ -103,7 +109,7 @@ impl Backends {
     /// from then on.
     pub fn choose(forced: Forced) -> Result<Self, BackendError> {
         hashes::choose(forced.hashes)?;
-        Ok(Self { signatures: signatures::choose(forced.signatures)? })
+        Ok(Self { signatures: signatures::choose(forced.signatures)?, execution: execution::choose(forced.execution)? })
     }
 }
 
@@ -146,5 +152,19 @@ impl FromStr for hashes::Backend {
 
     fn from_str(name: &str) -> Result<Self, BackendError> {
         named("hashes", Self::ALL, Self::name, name)
+    }
+}
+
+impl fmt::Display for execution::Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for execution::Backend {
+    type Err = BackendError;
+
+    fn from_str(name: &str) -> Result<Self, BackendError> {
+        named("execution", Self::ALL, Self::name, name)
     }
 }

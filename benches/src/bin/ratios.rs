@@ -9,6 +9,7 @@ use manaflow_benches::clock::{self, Sample, least_and_median};
 use manaflow_benches::dataset::Dataset;
 use manaflow_benches::lanes::Outcomes;
 use manaflow_benches::{ALLOCATOR_NAME, lanes, sequential};
+use manaflow_engine::backend::execution::Backend;
 use manaflow_engine::reason::Check;
 use manaflow_engine::validate::Checks;
 use manaflow_loader::file::BlockFile;
@@ -114,7 +115,7 @@ fn execution(
     repetitions: usize,
 ) -> Vec<Lane> {
     let mut checker = lanes::checker(blocks, codes);
-    let names = ["plain revm", "from moves", "from moves and outcomes"];
+    let names = ["plain revm", "from moves", "from moves and outcomes", "from moves, threaded"];
     let mut lanes = names.map(Lane::new);
     let gas = sequential::execute(blocks, &mut sequential::states(blocks));
     assert_eq!(lanes::execute(file, blocks, &mut checker, Outcomes::Decode), gas, "gas of all blocks");
@@ -123,30 +124,35 @@ fn execution(
     let count = blocks.len();
     for _ in 0..repetitions {
         let mut states = sequential::states(blocks);
-        let mut got = [0; 3];
+        let mut got = [0; 4];
         let nothing = Sample { wall: 0., cpu: None };
         let mut samples = names.map(|_| vec![nothing; count]);
         for turn in 0..count {
             for lane in 0..names.len() {
                 let i = (turn + lane * count / names.len()) % count;
                 let block = std::slice::from_ref(&blocks[i]);
+                checker.machine().set_backend(if lane == 3 { Backend::Threaded } else { Backend::Plain });
                 let (gas, sample) = clock::thread(|| match lane {
                     0 => sequential::execute(block, &mut states[i..=i]),
-                    1 => lanes::execute(file, block, &mut checker, Outcomes::Ready),
-                    _ => lanes::execute(file, block, &mut checker, Outcomes::Decode),
+                    2 => lanes::execute(file, block, &mut checker, Outcomes::Decode),
+                    _ => lanes::execute(file, block, &mut checker, Outcomes::Ready),
                 });
                 got[lane] += gas;
                 samples[lane][i] = sample;
             }
         }
-        assert_eq!(got, [gas; 3], "gas of all blocks");
+        assert_eq!(got, [gas; 4], "gas of all blocks");
         lanes.iter_mut().zip(samples).for_each(|(lane, samples)| lane.repetitions.push(samples));
     }
     println!("execution on one core, {:.0} Mgas", gas as f64 * 1e-6);
     lanes.iter().for_each(Lane::print);
-    let [plain, from_moves, and_outcomes] = &lanes;
-    for (name, lane) in [("from moves", from_moves), ("from moves and outcomes", and_outcomes)] {
-        println!("  {name} / plain revm (at most 1.15)");
+    let [plain, from_moves, and_outcomes, threaded] = &lanes;
+    for (name, most, lane) in [
+        ("from moves", "1.15", from_moves),
+        ("from moves and outcomes", "1.15", and_outcomes),
+        ("from moves, threaded", "0.80", threaded),
+    ] {
+        println!("  {name} / plain revm (at most {most})");
         let ratio = lane.sum_of_minima() / plain.sum_of_minima();
         println!("    each block at its least: {ratio:.3}");
         print_ratio("  CPU", lane, plain, |s| s.cpu);

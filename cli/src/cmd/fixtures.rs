@@ -6,6 +6,8 @@
 use crate::exit::{Code, Failure};
 use crate::output::{grouped, tell, write_to};
 use crate::progress::{Display, Done};
+use manaflow_engine::backend::Backends;
+use manaflow_engine::backend::execution::Backend as Execution;
 use manaflow_engine::fixture::{Expects, Judged, Trial, judge, makes_one_of, rlp_chain, storage_without_nonce, trials};
 use manaflow_engine::import::{ImportError, import};
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, validate};
@@ -314,8 +316,16 @@ impl Worker {
         if makes_one_of(&file, special)? {
             return Ok(Outcome::Skipped("storage-without-nonce"));
         }
+        // Backwards by the other executor: what both say must be what the fixture says.
         let options = |order| Options {
             order,
+            backends: Backends {
+                execution: match (order, Execution::Threaded.is_available()) {
+                    (Order::Reverse, true) => Execution::Threaded,
+                    _ => Execution::Plain,
+                },
+                ..Backends::default()
+            },
             checks: Checks::ALL,
             state_root: Some(StateRootAt::Every(1)),
             version: env!("CARGO_PKG_VERSION").into(),

@@ -15,7 +15,7 @@ use std::path::Path;
 fn backends() -> Vec<Backends> {
     let (all, missing): (Vec<_>, Vec<_>) = Backend::ALL.into_iter().partition(|backend| backend.is_available());
     missing.iter().for_each(|backend| say(&format!("skipped: hints by {backend}: this processor cannot")));
-    all.into_iter().map(|signatures| Backends { signatures }).collect()
+    all.into_iter().map(|signatures| Backends { signatures, ..Backends::default() }).collect()
 }
 
 fn report(parts: &Parts, orders: &[Order], backends: Backends, checks: Checks) -> Report {

@@ -1,6 +1,7 @@
 //! Running the binary, and reading back what it prints.
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
+use manaflow_engine::backend::execution::Backend;
 use manaflow_loader::model::{AccountValue, Cell, Location, Mark, Mode, Move, Value, Version};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,13 +60,17 @@ pub fn validate(file: &Path, more: &[&str]) -> Report {
     Report { fixed: fixed.into(), json: serde_json::from_str(&ran.out).expect("the report is JSON"), ran }
 }
 
-/// The same report in every order, on one thread and on two; gives the first.
+/// The same report in every order, on one thread and on two, there by the other executor; gives the first.
 pub fn validate_in_every_order(file: &Path, more: &[&str]) -> Report {
     let mut first: Option<Report> = None;
+    let other = if Backend::Threaded.is_available() { "threaded" } else { "plain" };
     for order in ["forward", "reverse", "shuffled:1", "shuffled:2", "shuffled:3"] {
-        for threads in ["1", "2"] {
-            let report = validate(file, &[&["--order", order, "--threads", threads], more].concat());
+        for (threads, executor) in [("1", "plain"), ("2", other)] {
+            let backend = format!("execution={executor}");
+            let way = ["--order", order, "--threads", threads, "--backend", &backend];
+            let report = validate(file, &[&way, more].concat());
             let run = &report.json["run"];
+            assert_eq!(run["backends"]["execution"], executor);
             assert_eq!(run["order"], order);
             assert_eq!(run["threads"].to_string(), threads);
             assert_eq!(run["procedure"], if order.starts_with("shuffled") { "shards" } else { order });

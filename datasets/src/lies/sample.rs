@@ -3,6 +3,7 @@
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use manaflow_engine::backend::Backends;
+use manaflow_engine::backend::execution::Backend as Execution;
 use manaflow_engine::double_use::{Assumption, Demand};
 use manaflow_engine::import::import;
 use manaflow_engine::report::Report;
@@ -105,14 +106,17 @@ fn judge(
             return Answer::Refused(error.to_string());
         }
     };
-    let mut answers = orders.iter().map(|&order| {
+    let mut answers = orders.iter().enumerate().map(|(i, &order)| {
+        // All orders but the first by the other executor: nothing may tell the two apart.
+        let execution =
+            if i > 0 && Execution::Threaded.is_available() { Execution::Threaded } else { backends.execution };
         let options = Options {
             order,
             checks,
             blocks: blocks.cloned(),
             limit: 1 << 20,
             list_requirements: true,
-            backends,
+            backends: Backends { execution, ..backends },
             version: String::new(),
             ..Options::default()
         };

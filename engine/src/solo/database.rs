@@ -7,7 +7,7 @@ use super::effect::{AccountAfter, Effect};
 use super::keccak_memo::KeccakMemo;
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256};
-use manaflow_loader::model::Cell;
+use manaflow_loader::model::{AccountValue, Cell};
 use revm::Database;
 use revm::database_interface::DBErrorMarker;
 use revm::state::{AccountInfo, Bytecode};
@@ -41,6 +41,14 @@ pub trait Befores {
     fn block_hash(&mut self, number: u64) -> Result<B256, Refusal>;
     /// The code with that hash.
     fn code(&mut self, hash: B256) -> Result<Bytecode, Refusal>;
+
+    /// Place and value of an account's before, if it is at hand; that it was looked at is not noted.
+    fn peek(&self, _addr: Address) -> Option<(usize, &AccountValue)> {
+        None
+    }
+
+    /// Notes that the before at a place was asked for.
+    fn note(&mut self, _place: usize) {}
 }
 
 /// The afters of earlier runs of the same system transaction.

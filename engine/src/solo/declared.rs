@@ -3,7 +3,7 @@
 use super::code::CodeTable;
 use super::database::{Befores, Refusal};
 use alloy_primitives::{Address, B256, U256};
-use manaflow_loader::model::{Cell, Mark, Move, Value};
+use manaflow_loader::model::{AccountValue, Cell, Mark, Move, Value};
 use revm::state::{AccountInfo, Bytecode};
 use std::ops::Range;
 use std::sync::Arc;
@@ -123,6 +123,18 @@ impl Befores for Declared {
     fn block_hash(&mut self, number: u64) -> Result<B256, Refusal> {
         let place = self.find(Cell::block_hash(number));
         self.word(place).map(B256::from)
+    }
+
+    fn peek(&self, addr: Address) -> Option<(usize, &AccountValue)> {
+        let i = self.find_account(addr)?;
+        match &self.moves[i].prev {
+            Value::Account(value) => Some((i, value)),
+            Value::Word(_) => None,
+        }
+    }
+
+    fn note(&mut self, place: usize) {
+        self.asked[place] = true;
     }
 
     fn code(&mut self, hash: B256) -> Result<Bytecode, Refusal> {

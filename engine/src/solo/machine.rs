@@ -1,4 +1,5 @@
-//! The executor: one EVM, kept over many transactions, with exchangeable befores. revm's own loop and handler.
+//! The executor: one EVM, kept over many transactions, with exchangeable befores. revm's own loop and handler, or its handler
+//! over the threaded loop, with plain transfers aside.
 
 use super::constantinople;
 use super::database::{Befores, Db, Overlay, Refusal};
@@ -6,15 +7,21 @@ use super::effect::Effect;
 use super::environment::Environment;
 use super::keccak_memo;
 use super::meter::Meter;
+use super::{threaded, transfer};
+use crate::backend::execution::Backend;
 use alloy_primitives::{Address, Bytes, TxKind};
 use manaflow_loader::rules::Fork;
 use revm::bytecode::opcode::SSTORE;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidHeader, InvalidTransaction};
 use revm::context::{ContextSetters, JournalTr, TxEnv};
-use revm::handler::{EthFrame, Handler, MainnetContext, MainnetEvm, MainnetHandler, SYSTEM_ADDRESS};
+use revm::handler::{
+    EthFrame, EvmTr, FrameResult, Handler, ItemOrResult, MainnetContext, MainnetEvm, MainnetHandler, SYSTEM_ADDRESS,
+};
 use revm::inspector::InspectorHandler;
 use revm::interpreter::Instruction;
+use revm::interpreter::interpreter_action::FrameInit;
 use revm::{Context, MainBuilder, MainContext};
+use std::marker::PhantomData;
 
 /// Gas of a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251).
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
@@ -63,13 +70,48 @@ pub trait Executor {
     fn system_call(&mut self, to: Address, data: Bytes, effect: &mut Effect) -> Result<ExecutionResult, Stop>;
 }
 
-type Evm<B> = MainnetEvm<MainnetContext<Db<B>>, Meter>;
-type EvmHandler<B> = MainnetHandler<Evm<B>, EVMError<Refusal>, EthFrame>;
+pub(super) type Evm<B> = MainnetEvm<MainnetContext<Db<B>>, Meter>;
+pub(super) type EvmHandler<B> = MainnetHandler<Evm<B>, EVMError<Refusal>, EthFrame>;
+
+/// revm's handler, frames run by the threaded loop.
+struct ThreadedHandler<B>(PhantomData<B>);
+
+impl<B: Befores> Handler for ThreadedHandler<B> {
+    type Evm = Evm<B>;
+    type Error = EVMError<Refusal>;
+    type HaltReason = HaltReason;
+
+    // As the provided one, but for the loop.
+    fn run_exec_loop(&mut self, evm: &mut Evm<B>, first: FrameInit) -> Result<FrameResult, Self::Error> {
+        if let ItemOrResult::Result(result) = evm.frame_init(first)? {
+            return Ok(result);
+        }
+        loop {
+            let frame = evm.frame_stack.get();
+            let (instructions, gas) = (evm.instruction.instruction_table(), evm.instruction.gas_table());
+            let action = threaded::run(&mut frame.interpreter, instructions, gas, &mut evm.ctx);
+            let result = match frame.process_next_action::<_, Self::Error>(&mut evm.ctx, action)? {
+                ItemOrResult::Item(called) => match evm.frame_init(called)? {
+                    ItemOrResult::Item(_) => continue,
+                    ItemOrResult::Result(result) => result,
+                },
+                ItemOrResult::Result(result) => {
+                    frame.set_finished(true);
+                    result
+                }
+            };
+            if let Some(result) = evm.frame_return_result(result)? {
+                return Ok(result);
+            }
+        }
+    }
+}
 
 /// revm.
 pub struct Machine<B: Befores> {
     evm: Evm<B>,
     clears_empty: bool,
+    backend: Backend,
 }
 
 impl<B: Befores> std::fmt::Debug for Machine<B> {
@@ -96,7 +138,12 @@ impl<B: Befores + Default> Machine<B> {
     /// A machine in a block.
     pub fn new(befores: B, environment: &Environment) -> Self {
         let db = Db { befores, ..Db::default() };
-        Self { evm: build(db, environment), clears_empty: environment.clears_empty() }
+        Self { evm: build(db, environment), clears_empty: environment.clears_empty(), backend: Backend::default() }
+    }
+
+    /// Takes another backend from the next transaction on.
+    pub fn set_backend(&mut self, backend: Backend) {
+        self.backend = backend;
     }
 
     /// Ends a run: afters out, journal empty, its memory kept.
@@ -145,7 +192,13 @@ impl<B: Befores + Default> Executor for Machine<B> {
 
     fn transaction(&mut self, tx: TxEnv, effect: &mut Effect) -> Result<ExecutionResult, Stop> {
         self.evm.ctx.set_tx(tx);
-        let result: Result<ExecutionResult<HaltReason>, _> = EvmHandler::<B>::default().run(&mut self.evm);
+        let result: Result<ExecutionResult<HaltReason>, _> = match self.backend {
+            Backend::Plain => EvmHandler::<B>::default().run(&mut self.evm),
+            Backend::Threaded => match transfer::run(&mut self.evm, self.clears_empty, effect) {
+                Some(result) => return Ok(result),
+                None => ThreadedHandler::<B>(PhantomData).run(&mut self.evm),
+            },
+        };
         self.settle(result, Some(effect))
     }
 

@@ -14,4 +14,6 @@ pub mod record;
 pub mod signature;
 pub mod state;
 pub mod system;
+pub mod threaded;
 pub mod transaction;
+mod transfer;

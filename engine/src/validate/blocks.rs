@@ -286,6 +286,7 @@ fn judge_run(
     if shared.checks.has(Check::Execution) {
         let execute_run = |kept: &mut Option<Checker>| {
             let checker = kept.get_or_insert_with(|| Checker::new(&block.environment));
+            checker.machine().set_backend(shared.backends.execution);
             checker.machine().set_block(&block.environment);
             checker.declared().set_codes(shared.codes[piece.file_index].clone());
             run.iter().try_for_each(|row| execute(piece, block, row, checker, &mut faults))

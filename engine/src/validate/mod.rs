@@ -491,7 +491,7 @@ impl<'a> Task<'a> {
             cpu_seconds,
             backends: BTreeMap::from([
                 ("signatures".into(), options.backends.signatures.name().into()),
-                ("execution".into(), "revm".into()),
+                ("execution".into(), options.backends.execution.name().into()),
                 ("hashes".into(), hashes::in_words()),
             ]),
             versions: Versions {

@@ -293,6 +293,43 @@ fn summary() -> Vec<u8> {
 }
 
 /// Inputs of a target that it takes.
+/// Code of real contracts, called with what looks like a call of theirs, under every fork; transfers; a few loops.
+fn executions() -> Vec<Vec<u8>> {
+    let file = BlockFile::open(&manaflow_datasets::sample("mainnet.mana")).expect("it opens");
+    let blobs = (0..file.code_count() as u32).filter_map(|i| file.shared_code(i).expect("it is well-formed").1);
+    let codes: Vec<Bytes> = blobs.filter(|blob| (200..6_000).contains(&blob.len())).take(60).collect();
+    assert!(codes.len() > 20, "{} codes", codes.len());
+    let head = |fork: u8, to: u8, first: u8| [fork, 0x10, to, 0, 0, 50, 2, 0, 0, first, 0];
+    let mut inputs = Vec::new();
+    for (i, code) in codes.iter().enumerate() {
+        // The selectors that its dispatcher compares with, each with two words.
+        let selectors = code.windows(5).filter(|part| part[0] == 0x63).map(|part| &part[1..]).take(3);
+        for selector in selectors {
+            let mut words = [0; 64];
+            words[12..32].fill(0x55);
+            words[63] = i as u8;
+            let data = [selector, &words].concat();
+            let part = (code.len() * 255).div_ceil(code.len() + data.len()) as u8;
+            inputs.push([&head(i as u8 % super::targets::execution::FORKS, 0, part)[..], code, &data].concat());
+        }
+    }
+    for fork in 0..super::targets::execution::FORKS {
+        for to in 3..8 {
+            inputs.push(head(fork, to, 255).to_vec());
+        }
+        // Stores, logs, and calls the other contract, which calls back, until gas is short.
+        let call = |to: u8| [&[0x5f, 0x5f, 0x5f, 0x5f, 0x60, 1, 0x73][..], &[to; 20], &[0x5a, 0xf1]].concat();
+        let first =
+            [&[0x60, 1, 0x54, 0x60, 1, 0x01, 0x60, 1, 0x55][..], &call(0x55), &[0x60, 0, 0x60, 0, 0xa0]].concat();
+        let second = [&[0x5b, 0x60, 3, 0x5a, 0x11, 0x15, 0x61, 0, 0][..], &[0x57], &call(0x22)].concat();
+        let mut bytes = head(fork, 0, 120).to_vec();
+        bytes[10] = 255;
+        bytes.extend([first, second].concat());
+        inputs.push(bytes);
+    }
+    inputs
+}
+
 pub fn inputs(target: &str) -> Vec<Vec<u8>> {
     let mainnet = ChainRules::named("mainnet").expect("it is built in");
     match target {
@@ -314,6 +351,7 @@ pub fn inputs(target: &str) -> Vec<Vec<u8>> {
         "summary" => vec![summary()],
         "rules" => vec![mainnet.to_bytes(), small_genesis().rules.to_bytes()],
         "transaction" => transactions(),
+        "execution" => executions(),
         other => panic!("no inputs for {other}"),
     }
 }

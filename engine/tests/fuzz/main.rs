@@ -81,6 +81,10 @@ fn try_input(name: &str, target: Target, bytes: &[u8]) {
 
 fn fuzz(name: &str) {
     let (_, target) = TARGETS.into_iter().find(|(other, _)| *other == name).expect("a target");
+    if name == "execution" && !manaflow_engine::backend::execution::Backend::Threaded.is_available() {
+        eprintln!("skipped: {name}: this build has no threaded loop");
+        return;
+    }
     let inputs = corpus::inputs(name);
     if let Some(folder) = std::env::var_os("MANAFLOW_CORPUS") {
         let folder = Path::new(&folder).join(name);
@@ -116,7 +120,7 @@ macro_rules! tests {
     };
 }
 
-tests! { block_file sealed_block_file block rlp_chain era1 unpacked_era1 snapshot genesis fixtures summary rules transaction }
+tests! { block_file sealed_block_file block rlp_chain era1 unpacked_era1 snapshot genesis fixtures summary rules transaction execution }
 
 /// The inputs are what they are meant to be: taken by the decoders, so that changes of them reach far.
 #[test]

@@ -19,11 +19,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
+#[path = "execution.rs"]
+pub mod execution;
+
 /// A target, by its name.
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("block_file", block_file),
     ("sealed_block_file", sealed_block_file),
     ("block", block),
@@ -36,6 +39,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("summary", summary),
     ("rules", rules),
     ("transaction", transaction),
+    ("execution", execution::execution),
 ];
 
 /// Greatest input looked at: longer ones find nothing new and take long.

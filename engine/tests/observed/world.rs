@@ -7,6 +7,7 @@
 use alloy_consensus::{EthereumTxEnvelope, Header, SignableTransaction, TxLegacy};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use manaflow_engine::backend::execution::Backend;
 use manaflow_engine::reason::{Fault, Reason};
 use manaflow_engine::solo::check::{Checker, Claim};
 use manaflow_engine::solo::code::{CodeTable, bytecode};
@@ -320,8 +321,25 @@ impl Recorded {
         }
     }
 
-    /// What Solo finds wrong with the transaction at an index, if it had these moves and this was said of it.
+    /// What Solo finds wrong with the transaction at an index, if it had these moves and this was said of it; by both
+    /// executors.
     pub fn judge(&self, checker: &mut Checker, index: usize, moves: &[Move], said: &Said) -> Vec<Fault> {
+        let faults = self.judge_by(Backend::Plain, checker, index, moves, said);
+        if Backend::Threaded.is_available() {
+            assert_eq!(self.judge_by(Backend::Threaded, checker, index, moves, said), faults, "by the threaded loop");
+        }
+        faults
+    }
+
+    fn judge_by(
+        &self,
+        backend: Backend,
+        checker: &mut Checker,
+        index: usize,
+        moves: &[Move],
+        said: &Said,
+    ) -> Vec<Fault> {
+        checker.machine().set_backend(backend);
         checker.declared().moves_mut().clear();
         checker.declared().moves_mut().extend_from_slice(moves);
         let block = SystemBlock {
