@@ -233,6 +233,14 @@ fn say_what_is_missing(judged: &BlockRange, args: &Args) {
     }
 }
 
+/// Hash of block 0, if the file has it.
+fn genesis_hash(file: &BlockFile) -> Result<Option<B256>, Failure> {
+    let place = file.segments().iter().find(|segment| segment.start.first == 0).map(|segment| segment.blocks.start);
+    let Some(place) = place else { return Ok(None) };
+    file.verify_blocks(place..place + 1)?;
+    Ok(Some(keccak256(file.block(place)?.header())))
+}
+
 /// Opens the files and judges them; with a checkpoint in parts, from where an earlier run was interrupted.
 fn judge(args: &Args, options: &Options) -> Result<(Validation, Option<Summary>), Failure> {
     let files = args.files.iter().map(BlockFile::open).collect::<Result<Vec<_>, _>>()?;
@@ -243,6 +251,13 @@ fn judge(args: &Args, options: &Options) -> Result<(Validation, Option<Summary>)
         if let Some(file) = files.iter().find(|file| *file.rules() != rules) {
             let got = file.rules().name();
             return Err(Failure::Input(format!("{}: is of chain {got}, not of {name}", file.path().display())));
+        }
+        // Rules may name a genesis that is not the one in the file.
+        for file in &files {
+            if let Some(hash) = genesis_hash(file)?.filter(|hash| Some(*hash) != rules.genesis) {
+                let reason = format!("its block 0 is {hash}, not that of {name}");
+                return Err(Failure::Input(format!("{}: {reason}", file.path().display())));
+            }
         }
     }
     let summary_of = |segments, input| Summary {

@@ -11,9 +11,10 @@ use alloy_consensus::proofs::{calculate_receipt_root, calculate_withdrawals_root
 use alloy_consensus::{Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_eips::eip4895::Withdrawal;
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bloom, U256, keccak256, logs_bloom};
-use alloy_trie::TrieAccount;
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
+use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use manaflow_engine::reason::Reason;
 use manaflow_loader::model::{BlockRecord, Cell, Mark, Mode, Move, Ommers, Outcome, Status, Value};
 use manaflow_loader::rules::{ChainRules, Fork};
@@ -113,8 +114,29 @@ fn genesis(block: &BlockRecord, header: &Header, rules: &ChainRules, faults: &mu
     if allocation_root(&block.transactions[0].moves) != Some(header.state_root) {
         faults.insert((0, 0, Reason::WrongStateRoot));
     }
+    let mut opening = |reason| _ = faults.insert((0, 0, reason));
     let withdrawals = block.body.withdrawals.as_ref().and_then(|list| alloy_rlp::decode_exact(list).ok());
-    let withdrawals: Vec<Withdrawal> = withdrawals.unwrap_or_default();
+    let withdrawals: Option<Vec<Withdrawal>> = withdrawals;
+    if withdrawals.as_deref().map(calculate_withdrawals_root) != header.withdrawals_root {
+        opening(Reason::WrongWithdrawalsRoot);
+    }
+    let signed = block.transactions[1..].iter().filter(|t| !t.bytes.is_empty());
+    if ordered_trie_root_encoded(&signed.map(|t| t.bytes.as_ref()).collect::<Vec<_>>()) != header.transactions_root {
+        opening(Reason::WrongTransactionsRoot);
+    }
+    if matches!(&block.body.ommers, Ommers::Headers(list) if keccak256(list) != header.ommers_hash) {
+        opening(Reason::WrongOmmersHash);
+    }
+    if header.receipts_root != EMPTY_ROOT_HASH {
+        opening(Reason::WrongReceiptsRoot);
+    }
+    if !header.logs_bloom.is_zero() {
+        opening(Reason::WrongLogsBloom);
+    }
+    if header.requests_hash.is_some_and(|hash| hash != EMPTY_REQUESTS_HASH) {
+        opening(Reason::WrongRequestsHash);
+    }
+    let withdrawals = withdrawals.unwrap_or_default();
     if block.body.withdrawals.is_some() != header.withdrawals_root.is_some() {
         faults.insert((0, 0, Reason::WithdrawalsPresence));
     }

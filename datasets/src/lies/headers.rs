@@ -298,6 +298,10 @@ impl At<'_, '_> {
         );
         self.field(kinds!("genesis, gas limit"), exactly(), Reach::None, |h| h.gas_limit += 1);
         self.field(kinds!("genesis, number"), exactly(), Reach::Rules, |h| h.number += 1);
+        self.field(kinds!("genesis, transactions root"), exactly(), Reach::None, |h| h.transactions_root.0[9] ^= 1);
+        self.field(kinds!("genesis, receipts root"), exactly(), Reach::None, |h| h.receipts_root.0[9] ^= 1);
+        self.field(kinds!("genesis, ommers hash"), exactly(), Reach::None, |h| h.ommers_hash.0[9] ^= 1);
+        self.field(kinds!("genesis, logs bloom"), exactly(), Reach::None, |h| h.logs_bloom.0.0[9] ^= 1);
         let place = self.place;
         self.add("genesis: withdrawals", Told::exactly(), move |s| {
             let all = vec![Withdrawal::default()];

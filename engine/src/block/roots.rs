@@ -9,6 +9,7 @@ use super::{BlockInput, Ommers, Sink, Unchecked, fork_of, or_none, requests};
 use crate::reason::{Check, Fault, Reason};
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::{Eip658Value, Receipt, RlpEncodableReceipt, proofs::calculate_ommers_root};
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256, Bloom, Log, U256, keccak256};
 use alloy_trie::{
@@ -29,9 +30,9 @@ pub fn check_hashes(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec
     let mut unchecked = Unchecked::default();
     let mut sink = Sink { check: Check::Hashes, faults };
     hash_write(input, &mut sink);
-    if input.head.number == 0 {
+    let is_genesis = input.head.number == 0;
+    if is_genesis {
         unchecked.allocation_roots = u64::from(!genesis(input, rules, &mut sink));
-        return unchecked;
     }
     let (header, fork, opening) = (input.head.header, fork_of(input.head.header, rules), input.at(0));
 
@@ -67,7 +68,11 @@ pub fn check_hashes(input: &BlockInput<'_>, rules: &ChainRules, faults: &mut Vec
     if receipts.is_some() && header.receipts_root != roots[2] {
         sink.push(opening, Reason::WrongReceiptsRoot, header.receipts_root, roots[2]);
     }
-    if fork >= Fork::Prague {
+    if is_genesis {
+        // Nobody but the header says whether block 0 has requests: chains of before the merge may begin with Prague's header.
+        let hash = header.requests_hash.filter(|hash| *hash != EMPTY_REQUESTS_HASH);
+        hash.into_iter().for_each(|hash| sink.push(opening, Reason::WrongRequestsHash, hash, EMPTY_REQUESTS_HASH));
+    } else if fork >= Fork::Prague {
         match requests::hash(input, rules.deposit_contract) {
             Ok(None) => unchecked.requests_hashes = 1,
             Ok(Some(hash)) if header.requests_hash == Some(hash) => {}

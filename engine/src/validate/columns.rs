@@ -116,8 +116,10 @@ impl<'a> PieceColumns<'a> {
     ///
     /// Errors: damaged.
     pub fn hints(&self) -> manaflow_loader::Result<Option<Hints<'a>>> {
-        let is_whole = self.file_cells.is_none() && self.len() == self.file.cells().len();
-        let hints = self.file.last().filter(|_| is_whole).zip(self.file.exits()?);
+        if self.file_cells.is_some() || self.len() != self.file.cells().len() {
+            return Ok(None);
+        }
+        let hints = self.file.last().zip(self.file.exits()?);
         Ok(hints.map(|(last, exits)| Hints { last: last.into(), exits: exits.into() }))
     }
 

@@ -18,7 +18,8 @@ use crate::rules::ChainRules;
 use crate::whole::WholeFile;
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -319,7 +320,13 @@ impl Summary {
     /// Reads a file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let mut file = File::open(path).map_err(Error::io(path))?;
+        // What is no summary may have no end.
+        let mut bytes = Vec::new();
+        (&mut file).take(PREFIX as u64).read_to_end(&mut bytes).map_err(Error::io(path))?;
+        if bytes.starts_with(&MAGIC) {
+            file.read_to_end(&mut bytes).map_err(Error::io(path))?;
+        }
         Self::decode(&bytes).map_err(|e| Error::malformed(path, e.place, e.reason))
     }
 
@@ -336,11 +343,11 @@ impl Summary {
 fn check_frame(bytes: &[u8]) -> Result<&[u8], Refusal> {
     let refuse = |place: &str, reason: String| Err(Refusal::new(place, reason));
     let u32_at = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    if bytes.get(..8).is_some_and(|magic| *magic != MAGIC) {
+        return refuse("offset 0, magic", "not a summary of Manaflow".into());
+    }
     if bytes.len() < PREFIX + SUFFIX {
         return refuse("file", format!("{} bytes, expected at least {}", bytes.len(), PREFIX + SUFFIX));
-    }
-    if bytes[..8] != MAGIC {
-        return refuse("offset 0, magic", "not a summary of Manaflow".into());
     }
     match u32_at(8) {
         Some(SUMMARY_VERSION) => {}
