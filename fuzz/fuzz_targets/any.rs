@@ -14,6 +14,8 @@ use std::sync::LazyLock;
 static TARGET: LazyLock<targets::Target> = LazyLock::new(|| {
     let wanted = std::env::var("MANAFLOW_TARGET").unwrap_or_default();
     let found = targets::TARGETS.into_iter().find(|(name, _)| *name == wanted);
+    let is_here = manaflow_engine::backend::execution::Backend::Threaded.is_available();
+    assert!(wanted != "execution" || is_here, "this build has no threaded loop to be fuzzed");
     let names = || targets::TARGETS.map(|(name, _)| name).join(", ");
     found.unwrap_or_else(|| panic!("MANAFLOW_TARGET is {wanted:?}, expected one of {}", names())).1
 });

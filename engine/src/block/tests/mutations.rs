@@ -179,15 +179,35 @@ fn genesis_is_its_allocation() {
 
     let mut block = genesis.clone();
     block.transactions.push(OwnedTransaction { bytes: vec![2, 0xc0], terms: None, outcome: None });
-    assert_eq!(block.reasons(&[], None, rules), [GenesisBody]);
+    assert_eq!(block.reasons(&[], None, rules), [GenesisBody, WrongTransactionsRoot]);
+
+    let fields: [(Change, Reason); 6] = [
+        (|h| h.transactions_root.0[0] ^= 1, WrongTransactionsRoot),
+        (|h| h.receipts_root.0[0] ^= 1, WrongReceiptsRoot),
+        (|h| h.ommers_hash.0[0] ^= 1, WrongOmmersHash),
+        (|h| h.withdrawals_root = Some(ANY), WrongWithdrawalsRoot),
+        (|h| h.logs_bloom.0.0[0] ^= 1, WrongLogsBloom),
+        (|h| h.requests_hash = Some(ANY), WrongRequestsHash),
+    ];
+    for (change, reason) in fields {
+        let mut block = genesis.clone();
+        change(&mut block.header);
+        block.seal();
+        let rules = ChainRules { genesis: Some(block.header.hash_slow()), ..rules.clone() };
+        assert_eq!(block.reasons(&[], None, &rules), [reason]);
+    }
 
     let mut block = genesis.clone();
     block.withdrawals = None;
-    assert_eq!(block.reasons(&[], None, rules), [WithdrawalsPresence], "its header has a root");
+    assert_eq!(block.reasons(&[], None, rules), [WithdrawalsPresence, WrongWithdrawalsRoot], "its header has a root");
     let mut block = Chain::load("execapis").blocks[0].clone();
     assert!(block.reasons(&[], None, &Chain::load("execapis").rules).is_empty());
     block.withdrawals = Some(vec![]);
-    assert_eq!(block.reasons(&[], None, &Chain::load("execapis").rules), [WithdrawalsPresence], "its header has none");
+    assert_eq!(
+        block.reasons(&[], None, &Chain::load("execapis").rules),
+        [WithdrawalsPresence, WrongWithdrawalsRoot],
+        "its header has none"
+    );
 
     // One wei more, one slot less, storage of another generation, storage without an account.
     for change in [0, 1, 2, 3] {
