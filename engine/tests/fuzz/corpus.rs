@@ -295,7 +295,7 @@ fn summary() -> Vec<u8> {
 /// Inputs of a target that it takes.
 /// Code of real contracts, called with what looks like a call of theirs, under every fork; transfers; a few loops.
 fn executions() -> Vec<Vec<u8>> {
-    let file = BlockFile::open(&manaflow_datasets::sample("mainnet.mana")).expect("it opens");
+    let file = BlockFile::open(manaflow_datasets::sample("mainnet.mana")).expect("it opens");
     let blobs = (0..file.code_count() as u32).filter_map(|i| file.shared_code(i).expect("it is well-formed").1);
     let codes: Vec<Bytes> = blobs.filter(|blob| (200..6_000).contains(&blob.len())).take(60).collect();
     assert!(codes.len() > 20, "{} codes", codes.len());
