@@ -8,7 +8,7 @@ mod output;
 mod progress;
 mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use exit::Failure;
 use std::process::ExitCode;
 
@@ -51,10 +51,25 @@ enum Command {
     Fixtures(cmd::fixtures::Args),
     /// Measure kernels beside the libraries that they are held against.
     Bench(cmd::bench::Args),
+    /// Say what this machine has: processor, GPUs, and every backend with its self-test.
+    Devices(cmd::devices::Args),
+    /// Test every backend against known answers.
+    Selftest(cmd::devices::SelftestArgs),
+    /// Print a script that completes commands and options in a shell.
+    Completions(cmd::completions::Args),
+    /// Write manual pages.
+    Man(cmd::completions::ManArgs),
 }
 
 fn main() -> ExitCode {
     manaflow_loader::ignore_file_size_signal();
+    // Asked for alone, because GPUs take a moment to name themselves; `-V` is the short form.
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == "--version") {
+        return match output::write_to(std::path::Path::new("-"), cmd::devices::version().as_bytes()) {
+            Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+            Err(failure) => failure.code().into(),
+        };
+    }
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -66,6 +81,10 @@ fn main() -> ExitCode {
         Command::Generate(args) => cmd::generate::run(&args),
         Command::Fixtures(args) => cmd::fixtures::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
+        Command::Devices(args) => cmd::devices::run(&args),
+        Command::Selftest(args) => cmd::devices::selftest(&args),
+        Command::Completions(args) => cmd::completions::run(&args, Cli::command()),
+        Command::Man(args) => cmd::completions::man(&args, Cli::command()),
     };
     match done {
         Ok(code) => code.into(),

@@ -71,6 +71,13 @@ fn other_commands_are_as_documented() {
     let sample = manaflow_datasets::sample("forks.mana");
     let file = sample.to_str().expect("paths of this repository are text");
     assert_eq!(printed(&args(&["inspect", file])), documented("## `inspect`"));
+    // Which instruction sets there are is no matter of form; and there may be no GPU.
+    let form = |keys: BTreeSet<String>| -> BTreeSet<String> {
+        let keys = keys.into_iter().filter(|key| !key.starts_with("adapters"));
+        keys.map(|key| if key.starts_with("processor.instructions") { "processor.instructions".into() } else { key })
+            .collect()
+    };
+    assert_eq!(form(printed(&args(&["devices"]))), form(documented("## `devices`, `selftest`")));
     let bench = ["bench", "signatures", "--rows", "16", "--samples", "1"];
     assert_eq!(printed(&args(&bench)), documented("## `bench signatures`"));
     // Which peers there are is no matter of form.

@@ -7,6 +7,7 @@
 pub mod execution;
 pub mod hashes;
 pub mod signatures;
+pub mod standing;
 
 use crate::gpu::GpuError;
 use std::fmt;

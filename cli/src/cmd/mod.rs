@@ -1,6 +1,8 @@
 //! One file a command: its arguments, its wiring, its words.
 
 pub mod bench;
+pub mod completions;
+pub mod devices;
 pub mod fixtures;
 pub mod generate;
 pub mod import;

@@ -64,7 +64,7 @@ impl Backend {
 
     /// What is chosen unless another is forced: the widest of the processor. Never the plain twin; and never a device, which
     /// was not yet seen to be faster, its way there and back included.
-    fn widest() -> Self {
+    pub(super) fn widest() -> Self {
         let usable = |backend: &Self| *backend != Self::Scalar && backend.is_available();
         Self::OF_PROCESSOR.into_iter().rev().find(usable).unwrap_or(Self::Library)
     }
