@@ -130,13 +130,12 @@ fn a_backend_is_forced_by_the_environment_and_an_option_goes_before_it() {
 #[test]
 fn imports_are_the_same_by_every_backend() {
     let Some(data) = manaflow_datasets::data_for("imports_are_the_same_by_every_backend") else { return };
-    let chain = data.join("chains/execapis");
     let folder = tempfile::tempdir().expect("a folder");
-    let import = |backend: &str| -> Option<Vec<u8>> {
-        let to = folder.path().join(format!("{backend}.mana"));
+    let import = |source: &str, stage: &str, backend: &str| -> Option<Vec<u8>> {
+        let to = folder.path().join(format!("{stage}-{backend}.mana"));
         let text = |path: &Path| path.to_str().expect("a text").to_string();
-        let (source, to_text) = (text(&chain.join("chain.rlp")), text(&to));
-        let force = format!("signatures={backend}");
+        let (source, to_text) = (text(&data.join(source)), text(&to));
+        let force = format!("{stage}={backend}");
         let output = manaflow(&["import", &source, "-o", &to_text, "--backend", &force], None);
         if is_unavailable(&output, "imports_are_the_same_by_every_backend", backend) {
             return None;
@@ -144,6 +143,11 @@ fn imports_are_the_same_by_every_backend() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Some(std::fs::read(&to).expect("it was written"))
     };
-    let expected = import(BACKENDS[0]).expect("a library is there");
-    assert!(BACKENDS[1..].iter().filter_map(|backend| import(backend)).all(|file| file == expected));
+    for source in ["chains/execapis/chain.rlp", "chains/geth600/chain.rlp", "mainnet/blocks"] {
+        for (stage, backends) in [("signatures", &BACKENDS[..]), ("execution", &EXECUTORS[..])] {
+            let expected = import(source, stage, backends[0]).expect("a library is there");
+            let others = backends[1..].iter().filter_map(|backend| import(source, stage, backend));
+            others.for_each(|file| assert!(file == expected, "{source}: {stage}"));
+        }
+    }
 }

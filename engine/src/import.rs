@@ -191,6 +191,7 @@ fn import_chain(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(&Coun
     out.writer.begin_segment(&chain.start())?;
     out.counts.segments += 1;
     let options = out.options;
+    importer.set_backend(options.backends.execution);
 
     let (sender, receiver) = sync_channel::<Result<Vec<(u64, BlockInput)>, ImportError>>(2);
     std::thread::scope(|scope| {
@@ -329,6 +330,7 @@ fn import_snapshot(snapshot: &Snapshot, recognised: &Recognised, out: &mut Out<'
     let name = snapshot.folder.display().to_string();
     let first = snapshot.start.first;
     let mut importer = Importer::new(snapshot_state(snapshot), recognised.rules.clone(), None);
+    importer.set_backend(out.options.backends.execution);
     let input = prepare_all(vec![snapshot.block.clone()], &name, out.options)?.pop().expect("one a block");
     out.writer.begin_segment(&snapshot.start)?;
     out.counts.segments += 1;

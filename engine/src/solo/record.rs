@@ -214,6 +214,11 @@ impl<S: State> Importer<S> {
         Self { machine: Machine::new(recorder, &environment), rules, trie, effect: Effect::default(), keys: Vec::new() }
     }
 
+    /// Takes another executor from the next transaction on.
+    pub fn set_backend(&mut self, backend: crate::backend::execution::Backend) {
+        self.machine.set_backend(backend);
+    }
+
     /// Code that was asked for since the last call; each hash may come more than once.
     pub fn take_codes(&mut self) -> Vec<(B256, Bytecode)> {
         std::mem::take(&mut self.machine.befores().codes)

@@ -10,7 +10,7 @@
 //!
 //! The compiler makes calls in tail position jumps where it optimizes, but does not promise it: [`is_available`] says
 //! whether it did. Where it did not, the stack of the machine would grow with each instruction, and nobody may use this loop.
-//! Oracle: revm's loop, in the tests below, in `tests/attacks`, and over all spec tests.
+//! Oracle: revm's loop, in the tests beside this file, in `tests/observed` and `tests/fuzz`, and over all spec tests.
 #![allow(unsafe_code)]
 
 mod known;
