@@ -42,7 +42,8 @@ pub trait Befores {
     /// The code with that hash.
     fn code(&mut self, hash: B256) -> Result<Bytecode, Refusal>;
 
-    /// Place and value of an account's before, if it is at hand; that it was looked at is not noted.
+    /// Place and value of an account's before, if it is at hand: canonical, so that an absent one has nothing. That it was
+    /// looked at is not noted.
     fn peek(&self, _addr: Address) -> Option<(usize, &AccountValue)> {
         None
     }

@@ -128,8 +128,8 @@ impl Befores for Declared {
     fn peek(&self, addr: Address) -> Option<(usize, &AccountValue)> {
         let i = self.find_account(addr)?;
         match &self.moves[i].prev {
-            Value::Account(value) => Some((i, value)),
-            Value::Word(_) => None,
+            Value::Account(value) if value.is_canonical() => Some((i, value)),
+            _ => None,
         }
     }
 

@@ -21,7 +21,7 @@ use alloy_primitives::U256;
 use known::{Which, run_known};
 use revm::bytecode::opcode as op;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::interpreter_types::{Immediates, Jumps, LoopControl};
+use revm::interpreter::interpreter_types::{Jumps, LoopControl};
 use revm::interpreter::{
     GasTable, Host, InstructionContext, InstructionResult, InstructionTable, Interpreter, InterpreterAction,
     STACK_LIMIT,
@@ -33,7 +33,7 @@ use std::sync::OnceLock;
 ///
 /// # Safety
 /// What [`run`] has set up holds: both pointers and all of the state are of one frame.
-type Op = unsafe extern "C" fn(*const u8, *mut U256, u64, *mut State);
+type Op = unsafe extern "C-unwind" fn(*const u8, *mut U256, u64, *mut State);
 
 /// revm's instruction for the opcode before the pointer; false ends the frame.
 ///
@@ -78,8 +78,7 @@ impl State {
         // of which all words below have been written.
         unsafe {
             let interpreter = &mut *self.interpreter;
-            let before = interpreter.bytecode.read_slice(0).as_ptr();
-            interpreter.bytecode.relative_jump(ip.offset_from(before));
+            interpreter.bytecode.absolute_jump(ip.offset_from(self.code) as usize);
             interpreter.stack.data_mut().set_len(sp.offset_from(self.bottom) as usize);
             interpreter.gas.set_remaining(gas);
         }
@@ -94,7 +93,7 @@ impl State {
         // SAFETY: the interpreter outlives the run, and nobody else has it.
         unsafe {
             let interpreter = &mut *self.interpreter;
-            self.ip = interpreter.bytecode.read_slice(0).as_ptr();
+            self.ip = self.code.add(interpreter.bytecode.pc());
             self.sp = self.bottom.add(interpreter.stack.len());
             self.gas = interpreter.gas.remaining();
             let mut memory = interpreter.memory.context_memory_mut();
@@ -137,7 +136,7 @@ unsafe fn other_of<H: Host>(state: *mut State, ip: *const u8, sp: *mut U256, gas
 /// As of [`Op`].
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn halt(ip: *const u8, sp: *mut U256, gas: u64, state: *mut State, end: InstructionResult) {
+unsafe extern "C-unwind" fn halt(ip: *const u8, sp: *mut U256, gas: u64, state: *mut State, end: InstructionResult) {
     // SAFETY: as of `Op`.
     unsafe {
         (*state).save(ip, sp, gas);
@@ -206,7 +205,7 @@ macro_rules! truth {
 macro_rules! ops {
     ($($(#[$doc:meta])* fn $name:ident $(<const $n:ident: usize>)? ($ip:ident, $sp:ident, $gas:ident, $state:ident) $body:block)*) => {$(
         // SAFETY: its callers hold to `Op`.
-        unsafe extern "C" fn $name $(<const $n: usize>)? ($ip: *const u8, $sp: *mut U256, $gas: u64, $state: *mut State) {
+        unsafe extern "C-unwind" fn $name $(<const $n: usize>)? ($ip: *const u8, $sp: *mut U256, $gas: u64, $state: *mut State) {
             // SAFETY: as said above.
             unsafe { $body }
         }
@@ -519,8 +518,8 @@ pub(super) fn run<H: Host>(
     run_measured(interpreter, instructions, gas_table, host).0
 }
 
-/// Whether calls in tail position are jumps in this build: the machine's stack goes as deep over few instructions as over
-/// many, whichever they are.
+/// Whether calls in tail position are jumps in this build: the machine's stack goes as deep over one round of all
+/// instructions as over three.
 pub fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {

@@ -3,8 +3,8 @@
 //! Seven of ten transactions are such, and what they do is arithmetic on three accounts. Everything that needs no account is
 //! revm's own check, called here; what needs one is said here once more. Whatever is not plain goes to the handler, whether
 //! it can be included or not: a transfer that is refused, one to a precompile, access lists, blobs, authorisations, code on
-//! either side, sums that overflow, and from before EIP-161 accounts that stay empty.
-//! Oracle: revm's handler, in the tests below, in `tests/observed`, and over all spec tests.
+//! any side, sums that overflow, and from before EIP-161 accounts that stay empty.
+//! Oracle: revm's handler, in `tests/observed` and `tests/fuzz`, and over all spec tests.
 
 use super::database::Befores;
 use super::effect::{AccountAfter, Effect};
@@ -28,6 +28,7 @@ struct Touched {
     place: usize,
     nonce: u64,
     balance: U256,
+    /// That of no code, or the handler runs it.
     code_hash: B256,
 }
 
@@ -37,7 +38,7 @@ impl Touched {
     }
 
     fn is_empty(&self) -> bool {
-        self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK256_EMPTY
+        self.nonce == 0 && self.balance.is_zero()
     }
 }
 
@@ -83,7 +84,8 @@ pub(super) fn run<B: Befores>(evm: &mut Evm<B>, clears_empty: bool, effect: &mut
     let mut accounts = Accounts { all: [sender; 3], count: 1 };
     let recipient = accounts.touch(befores, to)?;
     let beneficiary = accounts.touch(befores, block.beneficiary)?;
-    let has_code = accounts.all[0].code_hash != KECCAK256_EMPTY || accounts.all[recipient].code_hash != KECCAK256_EMPTY;
+    // A hash of zeros is no code to revm either, but no other account is like it; code of a beneficiary may be a delegation.
+    let has_code = accounts.all[..accounts.count].iter().any(|account| account.code_hash != KECCAK256_EMPTY);
     if has_code || sender.nonce != tx.nonce {
         return None;
     }

@@ -315,7 +315,12 @@ fn executions() -> Vec<Vec<u8>> {
     }
     for fork in 0..super::targets::execution::FORKS {
         for to in 3..8 {
-            inputs.push(head(fork, to, 255).to_vec());
+            // Every kind of beneficiary; with a reward, and without one.
+            for (miner, price) in (0..24).flat_map(|miner| [(miner, 50), (miner, 10), (miner, 0)]) {
+                let mut transfer = head(fork, to, 255);
+                (transfer[3], transfer[5]) = (miner, price);
+                inputs.push(transfer.to_vec());
+            }
         }
         // Stores, logs, and calls the other contract, which calls back, until gas is short.
         let call = |to: u8| [&[0x5f, 0x5f, 0x5f, 0x5f, 0x60, 1, 0x73][..], &[to; 20], &[0x5a, 0xf1]].concat();

@@ -26,7 +26,7 @@ const THIRD: Address = Address::repeat_byte(0x55);
 /// Bytes before the code of both contracts and the data.
 pub const HEAD: usize = 11;
 /// Forks that the first byte chooses among.
-pub const FORKS: u8 = 13;
+pub const FORKS: u8 = 15;
 
 /// State that is never written: what is asked for is noted.
 #[derive(Default)]
@@ -100,10 +100,10 @@ fn environment(fork: u8, miner: Address) -> Environment {
         berlin: at(8),
         london: at(9),
         terminal_total_difficulty: Some(U256::ZERO),
-        shanghai: at(10),
-        cancun: at(11),
-        prague: at(12),
-        osaka: at(12),
+        shanghai: at(11),
+        cancun: at(12),
+        prague: at(13),
+        osaka: at(14),
         blobs: vec![BlobParameters { time: 0, target: 3, max: 6, base_fee_update_fraction: 3_338_477 }],
         ..ChainRules::default()
     };
@@ -114,7 +114,7 @@ fn environment(fork: u8, miner: Address) -> Environment {
         gas_limit: 1 << 30,
         difficulty: U256::from(fork < 10),
         base_fee_per_gas: (fork >= 9).then_some(10),
-        excess_blob_gas: (fork >= 11).then_some(0),
+        excess_blob_gas: (fork >= 12).then_some(0),
         ..Header::default()
     };
     Environment::new(&header, &rules)
@@ -154,6 +154,7 @@ fn decode(bytes: &[u8]) -> Option<(Environment, TxEnv, World)> {
     let (head, rest) = bytes.split_at_checked(HEAD)?;
     let [fork, kind, to, miner, value, price, gas @ .., first, second] = head else { return None };
     let fork = fork % FORKS;
+    let miner_byte = *miner;
     let miner = [MINER, SENDER, OTHER, CONTRACT][usize::from(miner % 4)];
     let environment = environment(fork, miner);
     // Fractions of what is left: code of one contract, of the other, data.
@@ -175,7 +176,12 @@ fn decode(bytes: &[u8]) -> Option<(Environment, TxEnv, World)> {
     }
     let other = [AccountValue::ABSENT, plain(0, 5), plain(3, 0), plain(0, 0)][usize::from(kind >> 6)];
     world.accounts.push((OTHER, other));
-    world.accounts.push((MINER, [AccountValue::ABSENT, plain(0, 9)][usize::from(kind >> 5 & 1)]));
+    let delegation = [&[0xef, 1, 0][..], &THIRD[..]].concat();
+    let delegated = AccountValue { code_hash: keccak256(&delegation), ..plain(0, 0) };
+    world.codes.push((delegated.code_hash, bytecode(delegation.into())));
+    let zeros = AccountValue { code_hash: B256::ZERO, ..plain(0, 0) };
+    let beneficiaries = [AccountValue::ABSENT, plain(0, 9), zeros, delegated, plain(0, 0), plain(1, 0)];
+    world.accounts.push((MINER, beneficiaries[usize::from(miner_byte >> 2) % beneficiaries.len()]));
     let gas = u64::from(u32::from_be_bytes([0, gas[0], gas[1], gas[2]]));
     let tx_type = kind & 3;
     let (is_listed, tx_type) = if tx_type == 3 { (true, 2) } else { (tx_type == 1 && kind & 4 != 0, tx_type) };
