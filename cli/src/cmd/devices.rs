@@ -66,6 +66,16 @@ fn instructions() -> Vec<(&'static str, bool)> {
     Vec::new()
 }
 
+/// Those that are there, or those that are not.
+fn instructions_in_words(wanted: bool) -> String {
+    let names: Vec<_> = instructions().into_iter().filter(|(_, has)| *has == wanted).map(|(name, _)| name).collect();
+    none_if_empty(names.join(", "))
+}
+
+fn none_if_empty(list: String) -> String {
+    if list.is_empty() { "none".into() } else { list }
+}
+
 /// The processor's name for itself, where the system tells it.
 fn model() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -104,14 +114,12 @@ fn adapter_json(adapter: &Adapter) -> Value {
 pub fn version() -> String {
     let of = |name, wanted: &str| format!("{name:<13} {wanted}\n");
     let adapters: Vec<String> = gpu::adapters().iter().map(ToString::to_string).collect();
-    let has: Vec<_> = instructions().into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
-    let none_if_empty = |list: String| if list.is_empty() { "none".to_owned() } else { list };
     [
         format!("manaflow {}\n", env!("CARGO_PKG_VERSION")),
         of("commit", env!("MANAFLOW_COMMIT")),
         of("compiler", env!("MANAFLOW_RUSTC")),
         of("compiled for", env!("MANAFLOW_TARGET")),
-        of("found here", &none_if_empty(has.join(", "))),
+        of("found here", &instructions_in_words(true)),
         of("GPUs", &none_if_empty(adapters.join("; "))),
         of("block file", &FORMAT_VERSION.to_string()),
         of("summary", &SUMMARY_VERSION.to_string()),
@@ -136,14 +144,10 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         format!("{}\n", json!({ "version": 1, "processor": processor, "adapters": adapters, "backends": backends }))
     } else {
         let memory = memory_bytes().map_or(String::new(), |b| format!(", {:.1} GiB", b as f64 / f64::from(1 << 30)));
-        let named = |wanted: bool| {
-            let names: Vec<_> =
-                instructions().into_iter().filter(|(_, has)| *has == wanted).map(|(name, _)| name).collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        };
         let model = model().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         let mut out = format!("processor     {model}: {cores} cores{memory}\n");
-        let _ = writeln!(out, "instructions  {}; not there: {}", named(true), named(false));
+        let _ =
+            writeln!(out, "instructions  {}; not there: {}", instructions_in_words(true), instructions_in_words(false));
         if adapters.is_empty() {
             out.push_str("GPUs          none\n");
         }
