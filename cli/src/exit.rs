@@ -112,9 +112,12 @@ impl Failure {
             Code::Input if matches!(self, Self::Merge(_)) => {
                 Some("summaries are made by `manaflow validate --summary`, of one chain, block after block")
             }
-            Code::Input => Some(
-                "block files are made by `manaflow import`; `manaflow COMMAND --help` says what each command takes",
-            ),
+            Code::Input if matches!(self, Self::Import(_)) => {
+                Some("`manaflow import --help` says which sources of blocks there are, and what each needs")
+            }
+            Code::Input => {
+                Some("`manaflow COMMAND --help` says what each command takes; block files come from `manaflow import`")
+            }
             Code::Machine => Some("the input may be fine: check disk space, permissions and memory, and try again"),
             Code::SelfTest => Some("known answers came out wrong: try another machine before you trust this one"),
             Code::Success | Code::Invalid => None,

@@ -128,44 +128,23 @@ fn named<B: Copy, const N: usize>(
     })
 }
 
-impl fmt::Display for signatures::Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+/// A stage's backends are written and read by their names.
+macro_rules! by_name {
+    ($($stage:ident),*) => {$(
+        impl fmt::Display for $stage::Backend {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $stage::Backend {
+            type Err = BackendError;
+
+            fn from_str(name: &str) -> Result<Self, BackendError> {
+                named(stringify!($stage), Self::ALL, Self::name, name)
+            }
+        }
+    )*};
 }
 
-impl FromStr for signatures::Backend {
-    type Err = BackendError;
-
-    fn from_str(name: &str) -> Result<Self, BackendError> {
-        named("signatures", Self::ALL, Self::name, name)
-    }
-}
-
-impl fmt::Display for hashes::Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for hashes::Backend {
-    type Err = BackendError;
-
-    fn from_str(name: &str) -> Result<Self, BackendError> {
-        named("hashes", Self::ALL, Self::name, name)
-    }
-}
-
-impl fmt::Display for execution::Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for execution::Backend {
-    type Err = BackendError;
-
-    fn from_str(name: &str) -> Result<Self, BackendError> {
-        named("execution", Self::ALL, Self::name, name)
-    }
-}
+by_name!(signatures, hashes, execution);

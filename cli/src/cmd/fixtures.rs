@@ -320,8 +320,8 @@ impl Worker {
         let options = |order| Options {
             order,
             backends: Backends {
-                execution: match (order, Execution::Threaded.is_available()) {
-                    (Order::Reverse, true) => Execution::Threaded,
+                execution: match order {
+                    Order::Reverse => Execution::fastest(),
                     _ => Execution::Plain,
                 },
                 ..Backends::default()

@@ -14,6 +14,9 @@ Examples:
   manaflow import mainnet-00000-5ec1ffb8.era1 --genesis mainnet.json -o era.mana
   manaflow import snapshots/ -o blocks.mana                          folders with block.json and pre_state.json
 
+RLP and era1 files hold blocks from genesis on and need --genesis. A snapshot is a folder with block.json and
+pre_state.json; codes.jsonl and block_hashes.json lie beside them or in a folder above.
+
 Import executes and records; it never judges. Whether the blocks are valid says `manaflow validate`.";
 
 /// Arguments of `import`.
@@ -35,10 +38,8 @@ pub struct Args {
     /// Worker threads; default: all cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
-    /// wgpu (a GPU, also one in software); default: the fastest of the processor.
-    #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
-    backend: Vec<String>,
+    #[command(flatten)]
+    backend: super::BackendArgs,
     /// Leave out the hints for signatures: public keys of signers and R.y, about 90 bytes a transaction, which make
     /// `validate` several times as fast on signatures.
     #[arg(long)]
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
     let output = super::block_file_output(&args.output, &inputs)?;
     super::validate::start_threads(args.threads)?;
-    let backends = super::backends(&args.backend)?;
+    let backends = args.backend.choose()?;
     let started = Instant::now();
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
     let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;

@@ -22,11 +22,23 @@ use std::sync::Arc;
 /// Chains that are built in.
 const CHAINS: [&str; 4] = ["mainnet", "sepolia", "holesky", "hoodi"];
 
-/// Backends as the environment and, before it, the options force them; proven by known answers.
-fn backends(options: &[String]) -> Result<Backends, Failure> {
-    let environment = std::env::var(VARIABLE).unwrap_or_default();
-    let requests = std::iter::once(environment.as_str()).chain(options.iter().map(String::as_str));
-    Ok(Backends::choose(Forced::parse(requests)?)?)
+/// Which backends to take.
+#[derive(clap::Args, Debug)]
+struct BackendArgs {
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
+    /// wgpu (a GPU, also one in software); execution=plain or threaded. Default: the fastest of the processor, and plain;
+    /// `manaflow devices` says which those are here.
+    #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
+    backend: Vec<String>,
+}
+
+impl BackendArgs {
+    /// Backends as the environment and, before it, the options force them; proven by known answers.
+    fn choose(&self) -> Result<Backends, Failure> {
+        let environment = std::env::var(VARIABLE).unwrap_or_default();
+        let requests = std::iter::once(environment.as_str()).chain(self.backend.iter().map(String::as_str));
+        Ok(Backends::choose(Forced::parse(requests)?)?)
+    }
 }
 
 fn chain_named(name: &str) -> Result<ChainRules, Failure> {

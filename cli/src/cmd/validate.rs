@@ -76,10 +76,8 @@ pub struct Args {
     /// Folder for what exceeds it; default: that of temporary files.
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
-    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
-    /// wgpu (a GPU, also one in software); default: the fastest of the processor.
-    #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
-    backend: Vec<String>,
+    #[command(flatten)]
+    backend: super::BackendArgs,
     /// Write a summary, which `manaflow merge` merges with others.
     #[arg(long, value_name = "FILE", conflicts_with = "fail_fast")]
     summary: Option<PathBuf>,
@@ -202,7 +200,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
             bytes: args.memory.unwrap_or_else(memory_of_machine),
             folder: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         },
-        backends: super::backends(&args.backend)?,
+        backends: args.backend.choose()?,
         version: env!("CARGO_PKG_VERSION").into(),
         revm: manaflow_engine::REVM_VERSION.into(),
     };

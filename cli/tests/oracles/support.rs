@@ -63,7 +63,7 @@ pub fn validate(file: &Path, more: &[&str]) -> Report {
 /// The same report in every order, on one thread and on two, there by the other executor; gives the first.
 pub fn validate_in_every_order(file: &Path, more: &[&str]) -> Report {
     let mut first: Option<Report> = None;
-    let other = if Backend::Threaded.is_available() { "threaded" } else { "plain" };
+    let other = Backend::fastest().name();
     for order in ["forward", "reverse", "shuffled:1", "shuffled:2", "shuffled:3"] {
         for (threads, executor) in [("1", "plain"), ("2", other)] {
             let backend = format!("execution={executor}");

@@ -35,15 +35,24 @@ impl Backend {
         static PROVEN: OnceLock<bool> = OnceLock::new();
         self == Self::Plain || *PROVEN.get_or_init(crate::solo::threaded::self_test)
     }
+
+    /// The fastest that this build can run and that gives what revm's loop gives: the other one to hold the definition against,
+    /// where there is another.
+    pub fn fastest() -> Self {
+        let usable = |backend: &Self| backend.is_available() && backend.is_proven();
+        Self::ALL.into_iter().rev().find(usable).unwrap_or_default()
+    }
 }
 
 /// What is forced, or the definition; proven.
 pub(super) fn choose(forced: Option<Backend>) -> Result<Backend, BackendError> {
     let stage = "execution";
     let backend = forced.unwrap_or_default();
-    match (backend.is_available(), backend.is_proven()) {
-        (false, _) => Err(BackendError::Unavailable { stage, backend: backend.name() }),
-        (true, false) => Err(BackendError::SelfTest { stage, backend: backend.name() }),
-        (true, true) => Ok(backend),
+    if !backend.is_available() {
+        return Err(BackendError::Unavailable { stage, backend: backend.name() });
+    }
+    match backend.is_proven() {
+        true => Ok(backend),
+        false => Err(BackendError::SelfTest { stage, backend: backend.name() }),
     }
 }
