@@ -1,13 +1,8 @@
-//! What benches measure on: real blocks, the baselines, and the lanes of Manaflow, each of which proves its result.
-//!
-//! A lane returns what it found and is asserted against headers inside the timed run: a wrong answer has no speed.
+//! What benches measure on: real blocks. The baseline and the lanes of Manaflow beside it are in `manaflow_engine::bench`.
 
 #![forbid(unsafe_code)]
 
-pub mod clock;
 pub mod dataset;
-pub mod lanes;
-pub mod sequential;
 
 #[cfg(not(feature = "system-allocator"))]
 #[global_allocator]

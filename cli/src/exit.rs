@@ -59,6 +59,9 @@ pub enum Failure {
     /// The input is not what was asked for.
     #[error("{0}")]
     Input(String),
+    /// No run of the benchmark.
+    #[error("{0}")]
+    Results(String),
     /// Output cannot be written.
     #[error("{path}: {source}", path = .path.display())]
     Output {
@@ -68,6 +71,9 @@ pub enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// What was asked for takes more memory than there is.
+    #[error("{0}")]
+    Memory(String),
     /// Threads cannot be started.
     #[error("worker threads cannot be started: {0}")]
     Threads(String),
@@ -96,11 +102,13 @@ impl Failure {
             Self::Validate(e) => by_fault(e.is_input()),
             Self::Bench(BenchError::Wrong { .. } | BenchError::Differs { .. }) => Code::SelfTest,
             Self::Bench(BenchError::Usage(_)) => Code::Usage,
+            Self::Bench(BenchError::Blocks(_)) => Code::Input,
+            Self::Bench(BenchError::Threads(_)) => Code::Machine,
             Self::Backend(BackendError::SelfTest { .. }) => Code::SelfTest,
             Self::Backend(BackendError::Unavailable { .. } | BackendError::Device { .. }) => Code::Machine,
             Self::Backend(_) => Code::Usage,
-            Self::Input(_) | Self::Merge(_) => Code::Input,
-            Self::Output { .. } | Self::Threads(_) => Code::Machine,
+            Self::Input(_) | Self::Merge(_) | Self::Results(_) => Code::Input,
+            Self::Output { .. } | Self::Threads(_) | Self::Memory(_) => Code::Machine,
             Self::BrokenPipe => Code::Success,
         }
     }
@@ -114,6 +122,9 @@ impl Failure {
             }
             Code::Input if matches!(self, Self::Import(_)) => {
                 Some("`manaflow import --help` says which sources of blocks there are, and what each needs")
+            }
+            Code::Input if matches!(self, Self::Results(_)) => {
+                Some("`manaflow bench --json` prints what `manaflow bench compare` reads")
             }
             Code::Input => {
                 Some("`manaflow COMMAND --help` says what each command takes; block files come from `manaflow import`")

@@ -5,6 +5,7 @@
 mod cmd;
 mod exit;
 mod output;
+mod page;
 mod progress;
 mod words;
 
@@ -67,7 +68,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == "--version") {
         return match output::write_to(std::path::Path::new("-"), cmd::devices::version().as_bytes()) {
             Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
-            Err(failure) => failure.code().into(),
+            Err(failure) => {
+                output::tell(&format!("manaflow: {failure}"));
+                failure.code().into()
+            }
         };
     }
     let cli = Cli::parse();

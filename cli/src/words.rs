@@ -3,7 +3,7 @@
 use crate::exit::{Code, Failure};
 use crate::output::{check_output, grouped, rate, tell, write_to};
 use manaflow_engine::reason::Check;
-use manaflow_engine::report::{Report, Verdict};
+use manaflow_engine::report::{Checked, Report, UncheckedCounts, Verdict};
 use manaflow_engine::segment::Validation;
 use manaflow_engine::solo::check::{say, say_version};
 use std::fmt::Write as _;
@@ -18,6 +18,8 @@ pub struct Outputs<'a> {
     pub report: &'a Path,
     /// The requirements' file; - is standard output.
     pub requirements: Option<&'a Path>,
+    /// The page's file; - is standard output.
+    pub page: Option<&'a Path>,
     /// Files of summaries, which are none of the above.
     pub summaries: Vec<&'a Path>,
 }
@@ -25,17 +27,14 @@ pub struct Outputs<'a> {
 impl Outputs<'_> {
     /// Refuses what cannot be written, before any work is done.
     pub fn check(&self, inputs: &[PathBuf]) -> Result<(), Failure> {
-        let results = [Some(self.report), self.requirements];
+        let results = [Some(self.report), self.requirements, self.page];
         for output in results.into_iter().flatten().chain(self.summaries.iter().copied()) {
             check_output(output, inputs)?;
         }
-        if self.requirements == Some(self.report) {
-            let path = if self.report.as_os_str() == "-" {
-                "standard output".into()
-            } else {
-                self.report.display().to_string()
-            };
-            return Err(Failure::Usage(format!("{path}: cannot hold both report and requirements")));
+        let texts: Vec<&Path> = results.into_iter().flatten().collect();
+        if let Some(twice) = texts.iter().enumerate().find_map(|(i, path)| texts[..i].contains(path).then_some(path)) {
+            let path = if twice.as_os_str() == "-" { "standard output".into() } else { twice.display().to_string() };
+            return Err(Failure::Usage(format!("{path}: cannot hold two results")));
         }
         for (i, path) in self.summaries.iter().enumerate() {
             if path.as_os_str() == "-" || path.metadata().is_ok_and(|m| !m.is_file()) {
@@ -56,6 +55,9 @@ pub fn emit(validation: &Validation, checks: &[Check], outputs: &Outputs<'_>) ->
     let report = &validation.report;
     if let Some(path) = outputs.requirements {
         write_to(path, requirement_lines(validation).as_bytes())?;
+    }
+    if let Some(path) = outputs.page {
+        write_to(path, crate::page::of_verdict(report, checks).as_bytes())?;
     }
     let text = if outputs.json {
         let mut json = serde_json::to_string(report).map_err(|e| Failure::Input(e.to_string()))?;
@@ -116,16 +118,45 @@ fn requirement_lines(validation: &Validation) -> String {
     out
 }
 
-fn in_words(report: &Report, checks: &[Check]) -> String {
-    let mut out = String::new();
+/// The verdict, and whether it has a condition.
+pub fn verdict_in_words(report: &Report) -> String {
     let verdict = match report.verdict {
         Verdict::Valid => "valid",
         Verdict::Partial => "partial",
         Verdict::Invalid => "invalid",
     };
-    let condition = if report.conditional { ", if the requirements hold" } else { "" };
+    format!("{verdict}{}", if report.conditional { ", if the requirements hold" } else { "" })
+}
+
+/// Checks, the rows that each went over, and what these are.
+pub fn checked_rows(c: &Checked) -> [(Check, u64, &'static str); 5] {
+    [
+        (Check::Signatures, c.signatures, "signatures"),
+        (Check::Hashes, c.hashes, "blocks' roots and hashes"),
+        (Check::Execution, c.execution, "transactions, system transactions included"),
+        (Check::Conflicts, c.conflicts, "moves"),
+        (Check::Blocks, c.blocks, "blocks' rules"),
+    ]
+}
+
+/// What the input never allowed to check, where there is any.
+pub fn unchecked_rows(u: &UncheckedCounts) -> Vec<String> {
+    let unchecked = [
+        (u.receipts_roots, "receipts roots"),
+        (u.state_roots, "state roots"),
+        (u.parent_headers, "parent headers"),
+        (u.ommer_lists, "ommer lists"),
+        (u.ommer_rules, "ommer rules"),
+        (u.total_difficulties, "total difficulties"),
+        (u.others, "other rules"),
+    ];
+    unchecked.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect()
+}
+
+fn in_words(report: &Report, checks: &[Check]) -> String {
+    let mut out = String::new();
     let b = &report.blocks;
-    let _ = writeln!(out, "verdict       {verdict}{condition}");
+    let _ = writeln!(out, "verdict       {}", verdict_in_words(report));
     let genesis = report.chain.genesis.map_or("not stated".into(), |g| format!("{g:#x}"));
     let _ = writeln!(out, "chain         {} (id {}), genesis {genesis}", report.chain.name, report.chain.id);
     let segments = if b.segments == 1 { "1 segment".into() } else { format!("{} segments", grouped(b.segments)) };
@@ -134,15 +165,7 @@ fn in_words(report: &Report, checks: &[Check]) -> String {
     let _ = writeln!(out, "tip           {:#x}", b.tip_hash);
     let (transactions, moves) = (grouped(report.transactions), grouped(report.moves));
     let _ = writeln!(out, "rows          {transactions} transactions, {moves} moves, {} gas", grouped(report.gas));
-    let c = &report.checked;
-    let all = [
-        (Check::Signatures, c.signatures, "signatures"),
-        (Check::Hashes, c.hashes, "blocks' roots and hashes"),
-        (Check::Execution, c.execution, "transactions, system transactions included"),
-        (Check::Conflicts, c.conflicts, "moves"),
-        (Check::Blocks, c.blocks, "blocks' rules"),
-    ];
-    for (check, rows, what) in all {
+    for (check, rows, what) in checked_rows(&report.checked) {
         let label = if check == Check::Signatures { "checked" } else { "" };
         if checks.contains(&check) {
             let _ = writeln!(out, "{label:<13} {:<11} {} {what}", check.name(), grouped(rows));
@@ -154,18 +177,7 @@ fn in_words(report: &Report, checks: &[Check]) -> String {
     if s.checked > 0 {
         let _ = writeln!(out, "              state roots {} of {} equal the header's", s.matched, s.checked);
     }
-    let u = &report.unchecked;
-    let unchecked = [
-        (u.receipts_roots, "receipts roots"),
-        (u.state_roots, "state roots"),
-        (u.parent_headers, "parent headers"),
-        (u.ommer_lists, "ommer lists"),
-        (u.ommer_rules, "ommer rules"),
-        (u.total_difficulties, "total difficulties"),
-        (u.others, "other rules"),
-    ];
-    let unchecked: Vec<String> =
-        unchecked.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect();
+    let unchecked = unchecked_rows(&report.unchecked);
     let unchecked = if unchecked.is_empty() { "nothing".into() } else { unchecked.join(", ") };
     let _ = writeln!(out, "unchecked     {unchecked}");
     let r = &report.requirements;

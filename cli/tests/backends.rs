@@ -110,6 +110,11 @@ fn a_backend_is_forced_by_the_environment_and_an_option_goes_before_it() {
     let file = file.to_str().expect("paths of this repository are text");
     let by = |args: &[&str], variable| judged(&manaflow(&[&["validate", file, "--json"], args].concat(), variable)).1;
     assert_eq!(by(&[], Some("signatures=scalar")), "scalar");
+    let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"signatures=scalar,\xff");
+    let odd: &std::ffi::OsStr = odd;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manaflow"));
+    let output = command.args(["validate", file]).env("MANAFLOW_BACKEND", odd).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2), "what is no text is not taken for nothing");
     assert_eq!(by(&["--backend", "signatures=libsecp256k1"], Some("signatures=scalar")), "libsecp256k1");
     for (bad, said) in [
         ("signatures=gpu", "no backend"),

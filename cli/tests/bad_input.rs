@@ -432,6 +432,59 @@ fn pipes_and_links_stay_what_they_are() {
     assert!(manaflow(&["validate", text(&target)]).status.success());
 }
 
+/// A device may never end, and a pipe may never begin: sources are regular files.
+#[test]
+fn sources_that_are_no_regular_files() {
+    let Some(world) = World::new("sources_that_are_no_regular_files") else { return };
+    let chain = world.data.join("chains/execapis/chain.rlp");
+    for genesis in ["/dev/zero", "/dev/full", "/dev/null"] {
+        let options = ["--genesis", genesis];
+        world.import_fails(3, &[genesis, "is not a regular file"], &[&chain], &options);
+    }
+    let pipe = world.path("folder/block.json");
+    std::fs::create_dir_all(world.path("folder")).expect("created");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    world.write("folder/pre_state.json", "{}");
+    world.import_fails(3, &["block.json", "is not a regular file"], &[&world.path("folder")], &[]);
+    for path in ["/dev/zero", text(&pipe)] {
+        fails(3, &[path, "is not a regular file"], &["fixtures", path]);
+    }
+}
+
+/// Numbers that no machine can hold are refused before anything is made.
+#[test]
+fn numbers_beyond_reason() {
+    let most = u64::MAX.to_string();
+    let bench = |stage: &str, option: &str, number: &str| {
+        let given = format!("{option}={number}");
+        fails(2, &[option], &["bench", stage, &given])
+    };
+    for number in [most.as_str(), "9223372036854775807", "0x10", "-1"] {
+        for (stage, option) in
+            [("hashes", "--lengths"), ("hashes", "--messages"), ("signatures", "--rows"), ("double-use", "--moves")]
+        {
+            bench(stage, option, number);
+        }
+    }
+    bench("signatures", "--distinct", "101");
+    let lengths = ["bench", "hashes", "--lengths", "1048576", "--messages", "16777216"];
+    fails(2, &["16777216 messages of 1048576 bytes"], &lengths);
+    let memory = std::fs::read_to_string("/proc/meminfo").ok();
+    let kib = memory.as_deref().and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    match kib {
+        Some(kib) if kib < 300 << 20 => {
+            fails(4, &["2147483648 moves"], &["bench", "double-use", "--moves", "2147483648"]);
+        }
+        _ => manaflow_datasets::skip("numbers_beyond_reason", "this machine may have memory for 2^31 moves"),
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("g.mana");
+    for cells in ["0", "4294967295"] {
+        fails(2, &["cells for 10 moves"], &["generate", "--moves", "10", "--cells", cells, "-o", text(&out)]);
+    }
+    assert!(!out.exists());
+}
+
 #[test]
 fn inputs_and_outputs_do_not_meet() {
     let Some(world) = World::new("inputs_and_outputs_do_not_meet") else { return };
@@ -443,9 +496,9 @@ fn inputs_and_outputs_do_not_meet() {
     fails(2, &["genesis.json", "is an input"], &args);
     let both = world.path("both");
     let args = ["validate", text(&small), "--requirements", text(&both), "--output", text(&both)];
-    fails(2, &["both", "report and requirements"], &args);
+    fails(2, &["both", "two results"], &args);
     assert!(!both.exists());
-    fails(2, &["standard output", "report and requirements"], &["validate", text(&small), "--requirements", "-"]);
+    fails(2, &["standard output", "two results"], &["validate", text(&small), "--requirements", "-"]);
     let link = world.path("link.mana");
     std::fs::hard_link(&small, &link).expect("a link");
     fails(2, &["link.mana", "given twice"], &["validate", text(&small), text(&link)]);

@@ -5,11 +5,13 @@
 //! moved by neighbours that take the core away, only by those that share caches.
 //! Usage: ratios [REPETITIONS [FILE.csv]].
 
-use manaflow_benches::clock::{self, Sample, least_and_median};
+use manaflow_benches::ALLOCATOR_NAME;
 use manaflow_benches::dataset::Dataset;
-use manaflow_benches::lanes::Outcomes;
-use manaflow_benches::{ALLOCATOR_NAME, lanes, sequential};
 use manaflow_engine::backend::execution::Backend;
+use manaflow_engine::backend::{Backends, Forced};
+use manaflow_engine::bench::clock::{self, Sample, least_and_median};
+use manaflow_engine::bench::lanes::{self, Outcomes};
+use manaflow_engine::bench::sequential;
 use manaflow_engine::reason::Check;
 use manaflow_engine::validate::Checks;
 use manaflow_loader::file::BlockFile;
@@ -93,7 +95,7 @@ fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
         dataset.origin,
         blocks.len(),
     );
-    let mut lanes = execution(file, &blocks, codes, repetitions);
+    let mut lanes = execution(file, &blocks, codes, repetitions)?;
     lanes.extend(validation(file, &blocks, repetitions.div_ceil(2))?);
     if let Some(path) = csv {
         let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
@@ -113,12 +115,12 @@ fn execution(
     blocks: &[sequential::Block],
     codes: std::sync::Arc<manaflow_engine::solo::code::CodeTable>,
     repetitions: usize,
-) -> Vec<Lane> {
+) -> Result<Vec<Lane>, String> {
     let mut checker = lanes::checker(blocks, codes);
     let names = ["plain revm", "from moves", "from moves and outcomes", "from moves, threaded"];
     let mut lanes = names.map(Lane::new);
-    let gas = sequential::execute(blocks, &mut sequential::states(blocks));
-    assert_eq!(lanes::execute(file, blocks, &mut checker, Outcomes::Decode), gas, "gas of all blocks");
+    let gas = sequential::execute(blocks, &mut sequential::states(blocks))?;
+    assert_eq!(lanes::execute(file, blocks, &mut checker, Outcomes::Decode)?, gas, "gas of all blocks");
     // The lanes take turns by the block, a third of the blocks apart: all meet the same noise, and none finds the caches
     // warm from another.
     let count = blocks.len();
@@ -137,7 +139,7 @@ fn execution(
                     2 => lanes::execute(file, block, &mut checker, Outcomes::Decode),
                     _ => lanes::execute(file, block, &mut checker, Outcomes::Ready),
                 });
-                got[lane] += gas;
+                got[lane] += gas?;
                 samples[lane][i] = sample;
             }
         }
@@ -158,17 +160,18 @@ fn execution(
         print_ratio("  CPU", lane, plain, |s| s.cpu);
         print_ratio("  wall", lane, plain, |s| Some(s.wall));
     }
-    lanes.into()
+    Ok(lanes.into())
 }
 
 fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize) -> Result<Vec<Lane>, String> {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string());
     let (two, one) = (pool(2)?, pool(1)?);
+    let backends = Backends::choose(Forced::default()).map_err(|e| e.to_string())?;
     let execution = Checks::of(&[Check::Execution]);
     let names =
         ["sequential baseline", "validation, two threads", "validation, one thread", "checks execution, one thread"];
     let mut lanes = names.map(Lane::new);
-    let gas = sequential::validate(blocks, &mut sequential::states(blocks));
+    let gas = sequential::validate(blocks, &mut sequential::states(blocks))?;
     for i in 0..repetitions {
         let mut order = [0, 1, 2, 3];
         if i % 2 == 1 {
@@ -179,11 +182,11 @@ fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize
             let (got, sample) = clock::process(|| match lane {
                 0 => sequential::validate(blocks, &mut states),
                 // Each opens the file anew: what has been verified is remembered.
-                1 => two.install(|| reopened(file, Checks::ALL)),
-                2 => one.install(|| reopened(file, Checks::ALL)),
-                _ => one.install(|| reopened(file, execution)),
+                1 => two.install(|| reopened(file, Checks::ALL, backends)),
+                2 => one.install(|| reopened(file, Checks::ALL, backends)),
+                _ => one.install(|| reopened(file, execution, backends)),
             });
-            assert_eq!(got, gas, "gas of all blocks");
+            assert_eq!(got?, gas, "gas of all blocks");
             lanes[lane].repetitions.push(vec![sample]);
         }
     }
@@ -196,7 +199,7 @@ fn validation(file: &BlockFile, blocks: &[sequential::Block], repetitions: usize
     Ok(lanes.into())
 }
 
-fn reopened(file: &BlockFile, checks: Checks) -> u64 {
-    let file = BlockFile::open(file.path()).expect("the file is still there");
-    lanes::validate_file(&file, checks)
+fn reopened(file: &BlockFile, checks: Checks, backends: Backends) -> Result<u64, String> {
+    let file = BlockFile::open(file.path()).map_err(|e| e.to_string())?;
+    lanes::validate_file(&file, checks, backends)
 }

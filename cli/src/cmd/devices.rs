@@ -89,6 +89,25 @@ fn memory_bytes() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? << 10)
 }
 
+/// The processor and its memory.
+pub fn processor_json() -> Value {
+    json!({
+        "model": model(), "architecture": std::env::consts::ARCH, "cores": cores(), "memory_bytes": memory_bytes(),
+        "instructions": instructions().into_iter().map(|(name, has)| (name.to_owned(), Value::from(has)))
+            .collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// All GPUs, the one to prefer first.
+pub fn adapters_json() -> Vec<Value> {
+    gpu::adapters().iter().map(adapter_json).collect()
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn kind(adapter: &Adapter) -> &'static str {
     match adapter.kind {
         Kind::Software => "software",
@@ -133,19 +152,13 @@ pub fn version() -> String {
 pub fn run(args: &Args) -> Result<Code, Failure> {
     let adapters = gpu::adapters();
     let backends = standing::all(!adapters.is_empty());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let text = if args.json {
-        let processor = json!({
-            "model": model(), "architecture": std::env::consts::ARCH, "cores": cores, "memory_bytes": memory_bytes(),
-            "instructions": instructions().into_iter().map(|(name, has)| (name.to_owned(), Value::from(has)))
-                .collect::<serde_json::Map<_, _>>(),
-        });
-        let adapters: Vec<_> = adapters.iter().map(adapter_json).collect();
+        let (processor, adapters) = (processor_json(), adapters.iter().map(adapter_json).collect::<Vec<_>>());
         format!("{}\n", json!({ "version": 1, "processor": processor, "adapters": adapters, "backends": backends }))
     } else {
         let memory = memory_bytes().map_or(String::new(), |b| format!(", {:.1} GiB", b as f64 / f64::from(1 << 30)));
         let model = model().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-        let mut out = format!("processor     {model}: {cores} cores{memory}\n");
+        let mut out = format!("processor     {model}: {} cores{memory}\n", cores());
         let _ =
             writeln!(out, "instructions  {}; not there: {}", instructions_in_words(true), instructions_in_words(false));
         if adapters.is_empty() {

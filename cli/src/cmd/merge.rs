@@ -42,6 +42,9 @@ pub struct Args {
     /// Write what must hold before the blocks, one JSON object a line; - is standard output.
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+    /// Write the report as a page, too: what was checked, what it rests on, what failed.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// Runs `merge`.
@@ -50,9 +53,9 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         json: args.json,
         report: &args.output,
         requirements: args.requirements.as_deref(),
-        summaries: vec![],
+        page: args.report.as_deref(),
+        summaries: args.summary.as_deref().into_iter().collect(),
     };
-    let outputs = Outputs { summaries: args.summary.as_deref().into_iter().collect(), ..outputs };
     outputs.check(&args.summaries)?;
     super::validate::refuse_twice(&args.summaries)?;
     let read = |path: &PathBuf| Ok((path.display().to_string(), Summary::read(path)?));

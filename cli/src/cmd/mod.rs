@@ -35,8 +35,10 @@ struct BackendArgs {
 impl BackendArgs {
     /// Backends as the environment and, before it, the options force them; proven by known answers.
     fn choose(&self) -> Result<Backends, Failure> {
-        let environment = std::env::var(VARIABLE).unwrap_or_default();
-        let requests = std::iter::once(environment.as_str()).chain(self.backend.iter().map(String::as_str));
+        let environment = std::env::var_os(VARIABLE).unwrap_or_default();
+        let environment =
+            environment.to_str().ok_or_else(|| Failure::Usage(format!("{VARIABLE}: is no text in UTF-8")))?;
+        let requests = std::iter::once(environment).chain(self.backend.iter().map(String::as_str));
         Ok(Backends::choose(Forced::parse(requests)?)?)
     }
 }

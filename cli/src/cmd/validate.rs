@@ -96,6 +96,9 @@ pub struct Args {
     /// Write what must hold before the blocks, one JSON object a line; - is standard output.
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+    /// Write the report as a page, too: what was checked, by whom, where time went, what failed.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -149,10 +152,15 @@ fn parse_bytes(s: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("{s:?} is no number of bytes below 2^64"))
 }
 
+/// Memory of this machine.
+pub fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(info.mem_unit.into())
+}
+
 /// What sorting may take if nobody says: a quarter of the machine's memory.
 fn memory_of_machine() -> u64 {
-    let info = rustix::system::sysinfo();
-    info.totalram.saturating_mul(info.mem_unit.into()) / 4
+    memory_bytes() / 4
 }
 
 fn parse_state_root(s: &str) -> Result<StateRootAt, String> {
@@ -179,7 +187,8 @@ pub fn start_threads(threads: Option<u16>) -> Result<(), Failure> {
 pub fn run(args: &Args) -> Result<Code, Failure> {
     let summaries = [args.summary.as_deref(), args.checkpoint.as_deref()].into_iter().flatten().collect();
     let requirements = args.requirements.as_deref();
-    let outputs = Outputs { json: args.json, report: &args.output, requirements, summaries };
+    let page = args.report.as_deref();
+    let outputs = Outputs { json: args.json, report: &args.output, requirements, page, summaries };
     outputs.check(&args.files)?;
     start_threads(args.threads)?;
     let checks = if args.checks.is_empty() { Check::ALL.to_vec() } else { args.checks.clone() };

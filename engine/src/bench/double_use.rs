@@ -1,7 +1,7 @@
 //! Double use: every procedure over columns in memory, beside what merely sorts as many records, and a plain hash map.
 
 use super::moves::{Moves, arrived, by_hash_map, records};
-use super::{BenchError, Line, Peer, Timed, in_turns};
+use super::{BenchError, Input, Line, Peer, Timed, in_turns};
 use crate::double_use::{
     Columns as _, Hints, NumberedResult, Use, Workspace, forward, reverse, shards_in, shards_of, summed,
 };
@@ -86,13 +86,14 @@ fn measure(history: &moves::Plan, plan: &Plan) -> Result<Vec<Line>, BenchError> 
         sorted_too.copy_from_slice(&records);
         sorted_too.radix_sort_builder().with_parallel(false).sort();
     };
-    let peers: Vec<Peer<'_>> = vec![
-        ("voracious", rows, Box::new(by_voracious)),
-        ("rdst", rows, Box::new(by_rdst)),
-        ("hash-map", rows, Box::new(|| assert!(by_hash_map(&columns), "it is valid"))),
+    let peers = vec![
+        Peer::new("voracious", rows, by_voracious),
+        Peer::new("rdst", rows, by_rdst),
+        Peer::new("hash-map", rows, || assert!(by_hash_map(&columns), "it is valid")),
     ];
-    let input = history.distribution.name().to_owned();
-    Ok(in_turns(("double-use", rows, input), plan.samples, kernels, peers))
+    let name = history.distribution.name().to_owned();
+    let input = Input { stage: "double-use", unit: "moves", rows, bytes: None, gas: None, name };
+    Ok(in_turns(&input, plan.samples, kernels, peers))
 }
 
 #[cfg(test)]

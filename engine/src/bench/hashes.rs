@@ -1,11 +1,12 @@
 //! Hashes: Keccak-256 of many messages, beside sha3 and keccak-asm; roots of lists, beside alloy-trie.
 
-use super::{BenchError, Line, Peer, Timed, in_turns};
+use super::{BenchError, Input, Line, Peer, Timed, in_turns};
 use crate::block::ordered_roots;
 use crate::keccak::Backend;
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::root::ordered_trie_root_encoded;
 use manaflow_loader::SplitMix64;
+use rayon::prelude::*;
 use sha3::{Digest, Keccak256};
 
 /// What to measure.
@@ -19,16 +20,23 @@ pub struct Plan {
     pub samples: usize,
 }
 
+/// Bytes of all messages.
+const MOST_BYTES: usize = 1 << 30;
+
 /// Items of a list, and their bytes: about those of a block's receipts and transactions.
 const ITEMS: std::ops::Range<u64> = 100..250;
 const ITEM_BYTES: std::ops::Range<u64> = 110..600;
 
-/// Every backend that runs here, on this thread alone; and roots by the best on the pool.
+/// Every backend that runs here, and roots by the best, on the current pool.
 ///
 /// Errors: nothing to hash; a backend that hashes wrongly.
 pub fn hashes(plan: &Plan) -> Result<Vec<Line>, BenchError> {
     if plan.rows == 0 {
         return Err(BenchError::Usage("no messages to hash".into()));
+    }
+    if let Some(length) = plan.lengths.iter().find(|length| length.saturating_mul(plan.rows) > MOST_BYTES) {
+        let rows = plan.rows;
+        return Err(BenchError::Usage(format!("{rows} messages of {length} bytes: at most {MOST_BYTES} bytes in all")));
     }
     let mut all = Vec::new();
     for &length in &plan.lengths {
@@ -59,18 +67,27 @@ fn messages(length: usize, plan: &Plan) -> Result<Vec<Line>, BenchError> {
         }
     }
     let messages = &messages[..];
+    let threads = rayon::current_num_threads();
+    let each = messages.len().div_ceil(threads);
     let kernels = backends.into_iter().map(|backend| {
         let mut out = vec![B256::ZERO; messages.len()];
-        let work = Box::new(move || backend.digest(messages, &mut out));
-        Timed { kernel: "keccak256", backend: backend.name(), threads: 1, work }
+        let work = Box::new(move || match threads {
+            1 => backend.digest(messages, &mut out),
+            _ => messages
+                .par_chunks(each)
+                .zip(out.par_chunks_mut(each))
+                .for_each(|(part, out)| backend.digest(part, out)),
+        });
+        Timed { kernel: "keccak256", backend: backend.name(), threads, work }
     });
     let few = &messages[..messages.len().min(4096)];
     let rows = few.len() as u64;
     let by_sha3 = || few.iter().for_each(|message| _ = std::hint::black_box(Keccak256::digest(message)));
     let by_asm = || few.iter().for_each(|message| _ = std::hint::black_box(keccak256(message)));
-    let peers: Vec<Peer<'_>> = vec![("sha3", rows, Box::new(by_sha3)), ("keccak-asm", rows, Box::new(by_asm))];
-    let input = format!("{length} bytes");
-    Ok(in_turns(("hashes", plan.rows as u64, input), plan.samples, kernels.collect(), peers))
+    let peers = vec![Peer::new("sha3", rows, by_sha3), Peer::new("keccak-asm", rows, by_asm)];
+    let (name, bytes) = (format!("{length} bytes"), Some((plan.rows * length) as u64));
+    let input = Input { stage: "hashes", unit: "hashes", rows: plan.rows as u64, bytes, gas: None, name };
+    Ok(in_turns(&input, plan.samples, kernels.collect(), peers))
 }
 
 fn roots(plan: &Plan) -> Result<Vec<Line>, BenchError> {
@@ -94,6 +111,8 @@ fn roots(plan: &Plan) -> Result<Vec<Line>, BenchError> {
         work: Box::new(|| drop(std::hint::black_box(ordered_roots(&views)))),
     }];
     let peer = || drop(std::hint::black_box(by_trie(&lists)));
-    let peers: Vec<Peer<'_>> = vec![("alloy-trie", rows, Box::new(peer))];
-    Ok(in_turns(("hashes", rows, format!("{} lists", lists.len())), plan.samples, kernels, peers))
+    let bytes = Some(sizes.iter().flatten().sum());
+    let name = format!("{} lists", lists.len());
+    let input = Input { stage: "hashes", unit: "items", rows, bytes, gas: None, name };
+    Ok(in_turns(&input, plan.samples, kernels, vec![Peer::new("alloy-trie", rows, peer)]))
 }

@@ -1,12 +1,11 @@
 //! Signatures: recovery and batches, beside libsecp256k1 and k256. Rows are made here, from a fixed seed.
 
-use super::{BenchError, median, seconds};
+use super::{BenchError, Line, median, seconds};
 use crate::secp256k1::{Backend, Hints, PublicKey, Signature, recover, recover_hinted};
 use alloy_primitives::keccak256;
 use k256::ecdsa::{RecoveryId, Signature as Plain, VerifyingKey};
 use rayon::prelude::*;
 use secp256k1::{Message, SECP256K1, SecretKey};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Rows that a library recovers in a turn: they take long, and do not get faster by being many.
@@ -21,33 +20,10 @@ pub struct Plan {
     pub distinct: Vec<usize>,
     /// Backends.
     pub backends: Vec<Backend>,
+    /// Hints, some of [`HINTS`].
+    pub hints: Vec<&'static str>,
     /// Turns.
     pub samples: usize,
-}
-
-/// One kernel on one set of rows.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Measured {
-    /// `signatures`.
-    pub stage: &'static str,
-    /// `recover`, or `batch` where there are hints.
-    pub kernel: &'static str,
-    /// Who did it.
-    pub backend: &'static str,
-    /// Worker threads.
-    pub threads: usize,
-    /// Rows.
-    pub rows: usize,
-    /// Distinct signers.
-    pub signers: usize,
-    /// `keys+y`, `keys`, `none`, or the lie that hints tell.
-    pub hints: &'static str,
-    /// Rows a second, at the median.
-    pub per_second: f64,
-    /// Seconds of each turn.
-    pub samples: Vec<f64>,
-    /// How many times as fast as a library in the same run, a core each.
-    pub ratio: BTreeMap<&'static str, f64>,
 }
 
 /// Rows, their signers and all hints, right and wrong.
@@ -149,7 +125,7 @@ fn recover_by_k256(row: &Signature) -> Option<VerifyingKey> {
 pub const HINTS: [&str; 5] = ["none", "keys+y", "keys", "all wrong", "one wrong"];
 
 /// Recovery without hints, batches with them, and batches whose hints lie.
-pub fn signatures(plan: &Plan) -> Result<Vec<Measured>, BenchError> {
+pub fn signatures(plan: &Plan) -> Result<Vec<Line>, BenchError> {
     let mut all = Vec::new();
     for &rows in &plan.rows {
         for &distinct in &plan.distinct {
@@ -164,11 +140,11 @@ pub fn signatures(plan: &Plan) -> Result<Vec<Measured>, BenchError> {
     Ok(all)
 }
 
-fn measure(world: &Rows, plan: &Plan) -> Result<Vec<Measured>, BenchError> {
+fn measure(world: &Rows, plan: &Plan) -> Result<Vec<Line>, BenchError> {
     let rows = world.signatures.len();
     let few = &world.signatures[..rows.min(PEER_ROWS)];
     let cases: Vec<(Backend, &'static str)> =
-        plan.backends.iter().flat_map(|b| HINTS.map(|hints| (*b, hints))).collect();
+        plan.backends.iter().flat_map(|b| plan.hints.iter().map(|hints| (*b, *hints))).collect();
     // The library has no use for hints, and one signer's keys cannot be swapped.
     let is_sensible = |(backend, hints): &(Backend, &str)| {
         (*backend != Backend::Libsecp256k1 || *hints == "none") && (world.keys.len() > 1 || !hints.ends_with("wrong"))
@@ -201,18 +177,23 @@ fn measure(world: &Rows, plan: &Plan) -> Result<Vec<Measured>, BenchError> {
             let ratio_to = |peer: &[f64]| {
                 median(peer.iter().zip(&samples).map(|(peer, own)| peer * rows as f64 / own / threads as f64).collect())
             };
-            Measured {
-                stage: "signatures",
-                kernel: if hints == "none" { "recover" } else { "batch" },
-                backend: backend.name(),
+            Line {
+                stage: "signatures".into(),
+                kernel: if hints == "none" { "recover" } else { "batch" }.into(),
+                backend: backend.name().into(),
                 threads,
-                rows,
-                signers: world.keys.len(),
-                hints,
+                rows: rows as u64,
+                unit: "signatures".into(),
+                input: format!("{} signers, hints {hints}", world.keys.len()),
+                signers: Some(world.keys.len() as u64),
+                hints: Some(hints.into()),
                 per_second: rows as f64 / median(samples.clone()),
+                bytes_per_second: None,
+                gas_per_second: None,
+                of_bandwidth: None,
                 ratio: BTreeMap::from([
-                    ("libsecp256k1-recover", ratio_to(&peers[0])),
-                    ("k256-recover", ratio_to(&peers[1])),
+                    ("libsecp256k1-recover".into(), ratio_to(&peers[0])),
+                    ("k256-recover".into(), ratio_to(&peers[1])),
                 ]),
                 samples,
             }
@@ -227,7 +208,8 @@ mod tests {
     #[test]
     fn each_case_is_measured_and_verified() {
         let backends: Vec<_> = Backend::ALL.into_iter().filter(|b| b.is_available()).collect();
-        let plan = Plan { rows: vec![40], distinct: vec![10, 100], backends: backends.clone(), samples: 1 };
+        let hints = HINTS.to_vec();
+        let plan = Plan { rows: vec![40], distinct: vec![10, 100], backends: backends.clone(), hints, samples: 1 };
         let all = signatures(&plan).expect("all rows are right");
         assert_eq!(all.len(), 2 * (1 + 5 * (backends.len() - 1)));
         assert!(all.iter().all(|m| m.rows == 40 && m.samples.len() == 1 && m.per_second > 0.0));

@@ -174,10 +174,7 @@ enum Reader {
 impl Reader {
     /// Opens a file as what its first bytes say it is.
     fn open(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
-        if !metadata.is_file() {
-            return Err(Error::malformed(path, "file", "is not a regular file"));
-        }
+        super::demand_regular(path)?;
         let mut head = Vec::with_capacity(8);
         File::open(path).and_then(|file| file.take(8).read_to_end(&mut head)).map_err(Error::io(path))?;
         match head.as_slice() {

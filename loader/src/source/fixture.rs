@@ -72,7 +72,7 @@ pub struct NotCases {
 
 /// Reads a file of cases, in the order of the file.
 pub fn read(path: &Path) -> Result<Vec<Case>> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = super::read_regular(path)?;
     let mut cases = decode(&bytes).map_err(|e| Error::malformed(path, e.place, e.reason))?;
     for genesis in cases.iter_mut().filter_map(|case| case.genesis.as_mut().ok()) {
         if let Some(genesis) = Arc::get_mut(genesis) {

@@ -228,8 +228,12 @@ fn parse_alloc(path: &Path, value: Value) -> Result<BTreeMap<Address, GenesisAcc
     for (key, value) in accounts {
         let place = || format!("alloc: {key}");
         let address: Address = key.parse().map_err(|_| Error::malformed(path, place(), "is not an address"))?;
+        let slots = value.get("storage").and_then(Value::as_object).map_or(0, Map::len);
         let account: GenesisAccount =
             serde_json::from_value(value).map_err(|e| Error::malformed(path, place(), e.to_string()))?;
+        if account.storage.as_ref().map_or(0, BTreeMap::len) != slots {
+            return Err(Error::malformed(path, place(), "a slot of its storage is there twice"));
+        }
         if alloc.insert(address, account).is_some() {
             return Err(Error::malformed(path, place(), "is there twice"));
         }

@@ -86,7 +86,21 @@ fn json_error(path: &Path, error: &serde_json::Error) -> Error {
     Error::malformed(path, place, reason)
 }
 
+/// Refuses what is no regular file: a device may never end, and a pipe may never begin.
+fn demand_regular(path: &Path) -> Result<()> {
+    match std::fs::metadata(path).map_err(Error::io(path))?.is_file() {
+        true => Ok(()),
+        false => Err(Error::malformed(path, "file", "is not a regular file")),
+    }
+}
+
+/// All bytes of a regular file.
+fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    demand_regular(path)?;
+    std::fs::read(path).map_err(Error::io(path))
+}
+
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = read_regular(path)?;
     serde_json::from_slice(&bytes).map_err(|e| json_error(path, &e))
 }

@@ -118,8 +118,16 @@ impl Plan {
 
     /// Why it cannot be carried out.
     pub fn refusal(&self) -> Option<String> {
-        if self.moves == 0 || u64::from(self.cells) < ROW_MOVES || self.rows == 0 || self.rows >= (1 << 24) - 2 {
-            return Some(format!("at least one move, {ROW_MOVES} cells and one row a block, at most 2^24 - 3"));
+        if self.moves == 0 {
+            return Some("no moves: at least one".into());
+        }
+        // Memory goes with the cells.
+        let most = self.moves.max(1 << 20);
+        if !(ROW_MOVES..=most).contains(&u64::from(self.cells)) {
+            return Some(format!("{} cells for {} moves: from {ROW_MOVES} to {most}", self.cells, self.moves));
+        }
+        if self.rows == 0 || self.rows >= (1 << 24) - 2 {
+            return Some(format!("{} transactions a block: from 1 to 2^24 - 3", self.rows));
         }
         let planted: u64 = self.planted.iter().map(|(_, count)| u64::from(*count)).sum();
         if planted > self.moves / 64 {
@@ -398,6 +406,10 @@ mod tests {
         assert!(!refused(Plan::of(1)));
         assert!(refused(Plan::of(0)));
         assert!(refused(Plan { cells: 10, ..Plan::of(100) }));
+        assert!(
+            refused(Plan { cells: (1 << 20) + 1, ..Plan::of(100) })
+                && !refused(Plan { cells: 1 << 20, ..Plan::of(100) })
+        );
         assert!(refused(Plan { rows: 0, ..Plan::of(100) }));
         assert!(refused(Plan { planted: vec![(Violation::DoubleUse, 2)], ..Plan::of(100) }));
         assert!(refused(Plan::of(1 << 34)));

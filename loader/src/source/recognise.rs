@@ -265,6 +265,6 @@ impl Found {
 }
 
 fn read_header(path: &Path) -> Result<SealedHeader> {
-    let json = std::fs::read(path).map_err(Error::io(path))?;
+    let json = super::read_regular(path)?;
     rpc::header(path, &json)
 }

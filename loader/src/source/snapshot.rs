@@ -123,7 +123,7 @@ impl SnapshotFolder {
     /// Reads the whole snapshot: block, state, hashes. Errors name file and field.
     pub fn load(&self) -> Result<Snapshot> {
         let path = self.folder.join("block.json");
-        let json = std::fs::read(&path).map_err(Error::io(&path))?;
+        let json = super::read_regular(&path)?;
         let block = rpc::block(&path, &json)?;
         if block.hash != self.hash {
             return Err(Error::Changed { path });
@@ -287,6 +287,7 @@ fn read_codes(path: &Path) -> Result<CodeTable> {
         hash: B256,
         code: Bytes,
     }
+    super::demand_regular(path)?;
     let file = File::open(path).map_err(Error::io(path))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let mut table = CodeTable::new();
@@ -353,7 +354,7 @@ fn read_parent(path: &Path) -> Result<Option<(B256, KnownHeader)>> {
     if !path.exists() {
         return Ok(None);
     }
-    let json = std::fs::read(path).map_err(Error::io(path))?;
+    let json = super::read_regular(path)?;
     let sealed = rpc::header(path, &json)?;
     Ok(Some((sealed.hash, KnownHeader::new(&sealed))))
 }

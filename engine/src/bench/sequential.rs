@@ -5,13 +5,13 @@
 //! compared. Blocks are parsed and code is analysed beforehand. Left out are a database, state roots, system calls,
 //! rewards and rules of headers: a client pays for those too.
 
+use crate::solo::code::CodeTable;
+use crate::solo::environment::{Environment, transaction_environment};
+use crate::solo::transaction::{Envelope, decode};
 use alloy_consensus::proofs::{calculate_receipt_root, ordered_trie_root_encoded};
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{Header, Receipt, ReceiptEnvelope};
 use alloy_primitives::{Address, Bloom};
-use manaflow_engine::solo::code::CodeTable;
-use manaflow_engine::solo::environment::{Environment, transaction_environment};
-use manaflow_engine::solo::transaction::{Envelope, decode};
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::model::{Cell, Mark, Move, Outcome, Value};
 use manaflow_loader::rules::Fork;
@@ -124,17 +124,18 @@ pub fn states(blocks: &[Block]) -> Vec<Cache> {
 
 /// Runs the whole baseline; returns the gas used. `states` are used up, and dropped by the caller.
 ///
-/// # Panics
-/// If anything differs from what the headers say.
-pub fn validate(blocks: &[Block], states: &mut [Cache]) -> u64 {
+/// Errors: a signature that does not recover, a transaction that cannot be included, or anything that differs from what the
+/// headers say: such blocks are none to measure on.
+pub fn validate(blocks: &[Block], states: &mut [Cache]) -> Result<u64, String> {
     let mut total = 0;
     for (block, state) in blocks.iter().zip(states) {
         let number = block.header.number;
-        let senders: Vec<Address> = block
-            .envelopes
-            .iter()
-            .map(|tx| tx.recover_signer_unchecked().expect("signatures of mainnet recover"))
-            .collect();
+        let is_as_stated = |is: bool, what: &str| match is {
+            true => Ok(()),
+            false => Err(format!("block {number}: the baseline finds another {what} than the header states")),
+        };
+        let senders = block.envelopes.iter().map(|tx| tx.recover_signer_unchecked()).collect::<Result<Vec<_>, _>>();
+        let senders = senders.map_err(|e| format!("block {number}: {e}"))?;
         let mut receipts = Vec::with_capacity(block.envelopes.len());
         let mut cumulative_gas_used = 0;
         let mut bloom = Bloom::ZERO;
@@ -145,37 +146,36 @@ pub fn validate(blocks: &[Block], states: &mut [Cache]) -> u64 {
             let receipt = Receipt { status, cumulative_gas_used, logs }.with_bloom();
             bloom |= receipt.logs_bloom;
             receipts.push(ReceiptEnvelope::from_typed(tx.tx_type(), receipt));
-        });
-        assert_eq!(cumulative_gas_used, block.header.gas_used, "block {number}: gas used");
-        assert_eq!(bloom, block.header.logs_bloom, "block {number}: bloom");
-        assert_eq!(
-            ordered_trie_root_encoded(&block.bytes),
-            block.header.transactions_root,
-            "block {number}: transactions root"
-        );
+        })?;
+        is_as_stated(cumulative_gas_used == block.header.gas_used, "gas used")?;
+        is_as_stated(bloom == block.header.logs_bloom, "bloom")?;
+        is_as_stated(ordered_trie_root_encoded(&block.bytes) == block.header.transactions_root, "transactions root")?;
         // Before Byzantium receipts hold state roots, which nobody has here.
         if block.environment.fork >= Fork::Byzantium {
-            let root = calculate_receipt_root(&receipts);
-            assert_eq!(root, block.header.receipts_root, "block {number}: receipts root");
+            is_as_stated(calculate_receipt_root(&receipts) == block.header.receipts_root, "receipts root")?;
         }
         total += cumulative_gas_used;
     }
-    total
+    Ok(total)
 }
 
 /// Runs plain revm alone, from decoded transactions and known senders; returns the gas used.
 ///
-/// # Panics
-/// If a transaction cannot be included, or a block's gas used differs from its header's.
-pub fn execute(blocks: &[Block], states: &mut [Cache]) -> u64 {
+/// Errors: a transaction that cannot be included, or a block whose gas used differs from its header's.
+pub fn execute(blocks: &[Block], states: &mut [Cache]) -> Result<u64, String> {
     let mut total = 0;
     for (block, state) in blocks.iter().zip(states) {
         let mut gas_used = 0;
-        execute_block(block, &block.senders, state, |_, result| gas_used += result.tx_gas_used());
-        assert_eq!(gas_used, block.header.gas_used, "block {}: gas used", block.header.number);
+        execute_block(block, &block.senders, state, |_, result| gas_used += result.tx_gas_used())?;
+        if gas_used != block.header.gas_used {
+            return Err(format!(
+                "block {}: plain revm uses {gas_used} gas, not what the header states",
+                block.header.number
+            ));
+        }
         total += gas_used;
     }
-    total
+    Ok(total)
 }
 
 fn execute_block(
@@ -183,7 +183,7 @@ fn execute_block(
     senders: &[Address],
     state: &mut Cache,
     mut take: impl FnMut(&Envelope, ExecutionResult),
-) {
+) -> Result<(), String> {
     let mut evm = Context::mainnet()
         .with_db(state)
         .with_block(block.environment.block.clone())
@@ -191,7 +191,8 @@ fn execute_block(
         .build_mainnet();
     for ((tx, &sender), authorities) in block.envelopes.iter().zip(senders).zip(&block.authorities) {
         let env: TxEnv = transaction_environment(tx, sender, authorities);
-        let result = evm.transact_commit(env).expect("mainnet's transactions can be included");
+        let result = evm.transact_commit(env).map_err(|e| format!("block {}: {e}", block.header.number))?;
         take(tx, result);
     }
+    Ok(())
 }

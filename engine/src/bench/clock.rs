@@ -46,6 +46,21 @@ fn process_seconds() -> Option<f64> {
     Some((ticks()? + ticks()?) as f64 / TICKS_A_SECOND)
 }
 
+/// How many cores the machine gives to so many busy threads, by the kernel's count; `None` where it does not count.
+pub fn cores_given(threads: usize) -> Option<f64> {
+    const SPIN: std::time::Duration = std::time::Duration::from_millis(300);
+    let spin = || {
+        let until = Instant::now() + SPIN;
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    };
+    let ((), sample) = process(|| {
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(spin))));
+    });
+    Some(sample.cpu? / sample.wall)
+}
+
 /// Least and median of some numbers; panics if there are none.
 pub fn least_and_median(samples: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let mut sorted: Vec<f64> = samples.into_iter().collect();

@@ -1,13 +1,13 @@
 //! Manaflow's side: execution from moves on one core, and the whole validation from the file.
 
-use crate::sequential::Block;
-use manaflow_engine::backend::{Backends, Forced};
-use manaflow_engine::report::Verdict;
-use manaflow_engine::solo::check::{Checker, Claim};
-use manaflow_engine::solo::code::CodeTable;
-use manaflow_engine::solo::machine::Executor;
-use manaflow_engine::solo::system::SystemBlock;
-use manaflow_engine::validate::{Checks, Options, Order, Progress, validate};
+use super::sequential::Block;
+use crate::backend::Backends;
+use crate::report::Verdict;
+use crate::solo::check::{Checker, Claim};
+use crate::solo::code::CodeTable;
+use crate::solo::machine::Executor;
+use crate::solo::system::SystemBlock;
+use crate::validate::{Checks, Options, Order, Progress, validate};
 use manaflow_loader::file::BlockFile;
 use std::sync::Arc;
 
@@ -41,13 +41,13 @@ pub enum Outcomes {
 /// does: moves are decoded from the file's columns in the run, and with [`Outcomes::Decode`] outcomes (status, gas, logs)
 /// too. Headers and transactions are decoded beforehand, as they are for plain revm. Returns the gas used.
 ///
-/// # Panics
-/// If a transaction is found at fault, or cannot be judged.
-pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker, outcomes: Outcomes) -> u64 {
+/// Errors: a transaction that is found at fault, or cannot be judged.
+pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker, outcomes: Outcomes) -> Result<u64, String> {
     let mut faults = Vec::new();
     let mut gas = 0;
+    let in_words = |e: manaflow_loader::Error| e.to_string();
     for block in blocks {
-        let view = file.block(block.place).expect("a verified block is there");
+        let view = file.block(block.place).map_err(in_words)?;
         let reader = view.move_reader();
         checker.machine().set_block(&block.environment);
         let system = SystemBlock {
@@ -60,11 +60,11 @@ pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker, outcom
         for ((row, envelope), ready) in view.transactions().skip(1).zip(&block.envelopes).zip(&block.outcomes) {
             let moves = checker.declared().moves_mut();
             moves.clear();
-            reader.read_into(row.moves(), moves).expect("moves of a verified block decode");
+            reader.read_into(row.moves(), moves).map_err(in_words)?;
             let authorities: Vec<_> = row.authorities().collect();
             let decoded = match outcomes {
                 Outcomes::Ready => None,
-                Outcomes::Decode => row.outcome().expect("outcomes of a recorded block decode"),
+                Outcomes::Decode => row.outcome().map_err(in_words)?,
             };
             let claim = Claim {
                 location: row.location(),
@@ -73,29 +73,31 @@ pub fn execute(file: &BlockFile, blocks: &[Block], checker: &mut Checker, outcom
                 outcome: decoded.as_ref().or(ready.as_ref()),
                 requests: &[],
             };
-            checker.transaction(envelope, claim, &system, &mut faults).expect("the file has all codes");
+            checker.transaction(envelope, claim, &system, &mut faults).map_err(|e| e.to_string())?;
             gas += row.gas_used();
         }
     }
-    assert_eq!(faults, [], "execution from moves");
-    gas
+    match faults.first() {
+        None => Ok(gas),
+        Some(fault) => Err(format!("block {}: {}", fault.location.block(), fault.reason.name())),
+    }
 }
 
 /// Validates the whole file with some checks on the current rayon pool; returns the gas used.
 ///
-/// # Panics
-/// If there is no verdict, or it is not the good one.
-pub fn validate_file(file: &BlockFile, checks: Checks) -> u64 {
+/// Errors: there is no verdict, or it is not the good one.
+pub fn validate_file(file: &BlockFile, checks: Checks, backends: Backends) -> Result<u64, String> {
     let options = Options {
         order: Order::Forward,
         checks,
-        limit: 10,
-        backends: Backends::choose(Forced::default()).expect("a backend that is proven"),
+        limit: 1,
+        backends,
         version: env!("CARGO_PKG_VERSION").into(),
         ..Options::default()
     };
-    let validation = validate(&[file], &options, &Progress::default()).expect("the file can be judged");
-    let expected = if checks == Checks::ALL { Verdict::Valid } else { Verdict::Partial };
-    assert_eq!(validation.report.verdict, expected, "{:?}", validation.report.invalid);
-    validation.report.gas
+    let validation = validate(&[file], &options, &Progress::default()).map_err(|e| e.to_string())?;
+    match validation.report.verdict {
+        Verdict::Valid | Verdict::Partial => Ok(validation.report.gas),
+        Verdict::Invalid => Err(format!("{}: is invalid; `manaflow validate` says where", file.path().display())),
+    }
 }
