@@ -25,6 +25,9 @@ pub struct Plan {
 /// Kernels by name.
 pub const KERNELS: [&str; 5] = ["streaming", "streaming-reverse", "sorted", "tagged", "summed"];
 
+/// Those that use all threads of the pool.
+pub const SEVERAL_THREADS: [&str; 2] = ["sorted", "tagged"];
+
 /// Every kernel on every distribution and number of moves. Peers run on one thread.
 ///
 /// Errors: an unknown kernel; no moves; a kernel that judges wrongly.
@@ -71,7 +74,7 @@ fn measure(history: &moves::Plan, plan: &Plan) -> Result<Vec<Line>, BenchError> 
         if judge().as_ref() != Some(&expected) {
             return Err(wrong(kernel));
         }
-        let threads = if matches!(kernel, "sorted" | "tagged") { rayon::current_num_threads() } else { 1 };
+        let threads = if SEVERAL_THREADS.contains(&kernel) { rayon::current_num_threads() } else { 1 };
         let work = Box::new(move || assert!(judge().is_some_and(|result| is_valid(&result)), "it was valid before"));
         kernels.push(Timed { kernel, backend: "cpu", threads, work });
     }

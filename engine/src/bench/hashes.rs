@@ -80,7 +80,7 @@ fn messages(length: usize, plan: &Plan) -> Result<Vec<Line>, BenchError> {
         });
         Timed { kernel: "keccak256", backend: backend.name(), threads, work }
     });
-    let few = &messages[..messages.len().min(4096)];
+    let few = &messages[..messages.len().min(16_384)];
     let rows = few.len() as u64;
     let by_sha3 = || few.iter().for_each(|message| _ = std::hint::black_box(Keccak256::digest(message)));
     let by_asm = || few.iter().for_each(|message| _ = std::hint::black_box(keccak256(message)));

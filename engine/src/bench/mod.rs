@@ -100,7 +100,7 @@ pub struct Line {
     /// Share of the memory bandwidth of as many threads that the bytes of input take; measured in the same run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub of_bandwidth: Option<f64>,
-    /// Seconds of each turn.
+    /// Seconds that the rows took in each turn.
     pub samples: Vec<f64>,
     /// How many times as fast as a peer in the same run, a core each; `sequential` as a whole.
     pub ratio: BTreeMap<String, f64>,
@@ -156,18 +156,22 @@ impl<'a> Peer<'a> {
     }
 }
 
+/// What a turn of a kernel takes at least: shorter work is done again and again, so that a turn can be told from noise.
+const TURN_SECONDS: f64 = 0.04;
+
 /// Runs kernels and peers in turns. A peer's rows may be fewer: time a row counts.
 fn in_turns(input: &Input, samples: usize, mut kernels: Vec<Timed<'_>>, mut peers: Vec<Peer<'_>>) -> Vec<Line> {
     let mut times = vec![Vec::with_capacity(samples); kernels.len()];
     let mut of_peers = vec![Vec::with_capacity(samples); peers.len()];
-    // Once without the clock: pages are touched, tables are made.
-    kernels.iter_mut().for_each(|kernel| (kernel.work)());
+    // Once not counted: pages are touched, tables are made, and it shows how often a turn repeats the work.
+    let mut repeats = |kernel: &mut Timed<'_>| (TURN_SECONDS / seconds(&mut kernel.work)).clamp(1.0, 1e6) as usize;
+    let repeats: Vec<usize> = kernels.iter_mut().map(&mut repeats).collect();
     for _ in 0..samples {
         for (peer, times) in peers.iter_mut().zip(&mut of_peers) {
             times.push((peer.seconds)() / peer.rows as f64);
         }
-        for (kernel, times) in kernels.iter_mut().zip(&mut times) {
-            times.push(seconds(&mut kernel.work));
+        for ((kernel, times), &repeats) in kernels.iter_mut().zip(&mut times).zip(&repeats) {
+            times.push(seconds(|| (0..repeats).for_each(|_| (kernel.work)())) / repeats as f64);
         }
     }
     let line = |(kernel, samples): (Timed<'_>, Vec<f64>)| {

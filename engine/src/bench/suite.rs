@@ -1,5 +1,6 @@
 //! The whole benchmark: every stage, with one thread and with all, in as much time as is given.
 
+use super::double_use::SEVERAL_THREADS;
 use super::{
     BenchError, ChainPlan, DoubleUsePlan, HINTS, HashesPlan, Line, Plan, decoding, double_use, execution, hashes,
     memory_bandwidth, pipeline, signatures,
@@ -159,20 +160,16 @@ impl Suite<'_> {
     /// Errors: a kernel that gives wrong results; blocks that are none to measure on; threads that cannot be started.
     pub fn run(&self, stage: Stage) -> Result<Vec<Line>, BenchError> {
         let mut lines: Vec<Line> = Vec::new();
-        for &threads in &self.threads {
+        for (i, &threads) in self.threads.iter().enumerate() {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|e| BenchError::Threads(e.to_string()))?;
-            let measured = pool.install(|| self.on_pool(stage))?;
-            // What uses one thread whatever it is given is measured once.
-            let is_new =
-                |line: &Line| lines.iter().all(|old| (&old.kernel, old.threads) != (&line.kernel, line.threads));
-            let new: Vec<Line> = measured.into_iter().filter(is_new).collect();
-            lines.extend(new);
+            lines.extend(pool.install(|| self.on_pool(stage, i == 0))?);
         }
         Ok(lines)
     }
 
-    fn on_pool(&self, stage: Stage) -> Result<Vec<Line>, BenchError> {
+    /// On the current pool; what works on one thread, whatever it is given, only on the first.
+    fn on_pool(&self, stage: Stage, is_first: bool) -> Result<Vec<Line>, BenchError> {
         let (effort, sizes) = (self.effort, &self.sizes);
         let samples = |quick, default, full| sizes.samples.unwrap_or_else(|| effort.pick(quick, default, full));
         let chain = ChainPlan { file: self.file, backends: self.backends, samples: samples(3, 9, 21) };
@@ -188,12 +185,16 @@ impl Suite<'_> {
                 hints: sizes.hints.clone(),
                 samples: samples(3, 7, 15),
             }),
-            Stage::DoubleUse => double_use(&DoubleUsePlan {
-                moves: sizes.moves.clone(),
-                distributions: sizes.distributions.clone(),
-                kernels: sizes.kernels.clone(),
-                samples: samples(3, 5, 9),
-            }),
+            Stage::DoubleUse => {
+                let asked = |kernel: &&str| sizes.kernels.is_empty() || sizes.kernels.iter().any(|name| name == kernel);
+                let kernels = if is_first { sizes.kernels.clone() } else { of_several_threads(asked) };
+                if !is_first && kernels.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let (moves, distributions) = (sizes.moves.clone(), sizes.distributions.clone());
+                double_use(&DoubleUsePlan { moves, distributions, kernels, samples: samples(3, 5, 9) })
+            }
+            Stage::Decoding if !is_first => Ok(Vec::new()),
             Stage::Decoding => decoding(&chain).map(|lines| self.with_bandwidth(lines)),
             Stage::Execution => execution(&chain),
             Stage::Pipeline => pipeline(&chain),
@@ -237,6 +238,10 @@ impl Suite<'_> {
         }
         skipped
     }
+}
+
+fn of_several_threads(asked: impl Fn(&&str) -> bool) -> Vec<String> {
+    SEVERAL_THREADS.into_iter().filter(asked).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

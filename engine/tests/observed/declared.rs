@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use manaflow_engine::solo::database::{Befores, Refusal};
 use manaflow_engine::solo::declared::Declared;
 use manaflow_engine::solo::effect::{AccountAfter, Effect};
-use manaflow_loader::model::{Cell, Move, Value};
+use manaflow_loader::model::{AccountValue, Cell, Move, Value};
 use revm::state::{Account, AccountInfo, Bytecode, EvmState, EvmStorageSlot};
 
 fn declared(moves: &[Move]) -> Declared {
@@ -51,6 +51,29 @@ fn cells_that_look_alike_are_told_apart() {
     let missing = Cell::storage(addr, 0, slots[1]);
     assert_eq!(slots.map(|slot| found.find_storage(addr, slot)), [Ok(2), Err(missing), Ok(3)]);
     assert_eq!(found.find_storage(Address::ZERO, slots[0]), Err(Cell::storage(Address::ZERO, 0, slots[0])));
+}
+
+/// What is at hand for a run without the handler: canonical values only, and nothing is taken for asked that was looked at.
+#[test]
+fn a_look_gives_canonical_accounts_and_is_noted_on_request() {
+    let [a, b, c, d, e] = [1, 2, 3, 4, 5].map(Address::with_last_byte);
+    let odd = AccountValue { balance: U256::from(5), ..AccountValue::ABSENT };
+    let none = Value::Word(U256::ZERO);
+    let moves = [
+        account(a, plain(3, 7), plain(3, 7)),
+        account(b, AccountValue::ABSENT, AccountValue::ABSENT),
+        account(c, odd, odd),
+        Move { prev: none, next: none, ..account(d, plain(0, 0), plain(0, 0)) },
+    ];
+    let mut declared = declared(&moves);
+    assert_eq!(declared.peek(a), Some((0, &plain(3, 7))));
+    assert_eq!(declared.peek(b), Some((1, &AccountValue::ABSENT)));
+    assert_eq!(declared.peek(c), None, "absent, and yet with a balance");
+    assert_eq!(declared.peek(d), None, "a word where an account is to be");
+    assert_eq!(declared.peek(e), None, "not declared");
+    assert_eq!(declared.asked(), [false; 4]);
+    declared.note(1);
+    assert_eq!(declared.asked(), [false, true, false, false]);
 }
 
 #[test]
