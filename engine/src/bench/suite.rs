@@ -5,9 +5,8 @@ use super::{
     BenchError, ChainPlan, DoubleUsePlan, HINTS, HashesPlan, Line, Plan, decoding, double_use, execution, hashes,
     memory_bandwidth, pipeline, signatures,
 };
-use crate::backend::{
-    Backends, execution as execution_backends, hashes as hash_backends, signatures as signature_backends,
-};
+use crate::backend::standing::{self, Known, Standing};
+use crate::backend::{Backends, signatures as signature_backends};
 use manaflow_loader::file::BlockFile;
 use manaflow_loader::source::moves::Distribution;
 use rayon::ThreadPoolBuilder;
@@ -212,29 +211,19 @@ impl Suite<'_> {
 
     /// What of a stage cannot be measured here.
     pub fn skipped(&self, stage: Stage) -> Vec<Skipped> {
-        let no_backend = |what: &str| Skipped { stage: stage.name(), what: what.into(), why: "cannot run here" };
-        let mut skipped: Vec<Skipped> = match stage {
-            Stage::Hashes => {
-                let missing = hash_backends::Backend::OF_PROCESSOR.into_iter().filter(|b| !b.is_available());
-                missing.map(|b| no_backend(b.name())).collect()
-            }
-            Stage::Signatures => {
-                let missing = signature_backends::Backend::ALL.into_iter().filter(|b| !b.is_available());
-                missing.map(|b| no_backend(b.name())).collect()
-            }
-            Stage::Execution => {
-                let missing = execution_backends::Backend::ALL.into_iter().filter(|b| !b.is_available());
-                missing.map(|b| no_backend(b.name())).collect()
-            }
-            Stage::DoubleUse | Stage::Decoding | Stage::Pipeline => Vec::new(),
+        let skip = |what: &str, why| Skipped { stage: stage.name(), what: what.into(), why };
+        let of_stage = standing::all(false).into_iter().filter(|known| known.stage == stage.name());
+        let unusable = |known: Known| match known.standing {
+            Standing::Proven => None,
+            Standing::Failed => Some(skip(known.backend, "failed its self-test")),
+            Standing::Unavailable => Some(skip(known.backend, "cannot run here")),
         };
+        let mut skipped: Vec<Skipped> = of_stage.filter_map(unusable).collect();
         if stage == Stage::Hashes {
-            let why = "is timed by its own tests alone: no kernel of a device is chosen by default";
-            skipped.push(Skipped { stage: stage.name(), what: "wgpu".into(), why });
+            skipped.push(skip("wgpu", "this command does not measure devices yet"));
         }
         if stage == Stage::DoubleUse && self.threads.iter().any(|threads| *threads > 1) {
-            let (what, why) = ("streaming and summed on several threads".into(), "they work on one");
-            skipped.push(Skipped { stage: stage.name(), what, why });
+            skipped.push(skip("streaming and summed on several threads", "they work on one"));
         }
         skipped
     }
