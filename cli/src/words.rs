@@ -31,10 +31,13 @@ impl Outputs<'_> {
         for output in results.into_iter().flatten().chain(self.summaries.iter().copied()) {
             check_output(output, inputs)?;
         }
-        let texts: Vec<&Path> = results.into_iter().flatten().collect();
-        if let Some(twice) = texts.iter().enumerate().find_map(|(i, path)| texts[..i].contains(path).then_some(path)) {
-            let path = if twice.as_os_str() == "-" { "standard output".into() } else { twice.display().to_string() };
-            return Err(Failure::Usage(format!("{path}: cannot hold two results")));
+        let texts = [("report", Some(self.report)), ("requirements", self.requirements), ("page", self.page)];
+        for (i, (what, path)) in texts.iter().enumerate() {
+            let Some(path) = path else { continue };
+            if let Some((other, _)) = texts[..i].iter().find(|(_, other)| *other == Some(*path)) {
+                let path = if path.as_os_str() == "-" { "standard output".into() } else { path.display().to_string() };
+                return Err(Failure::Usage(format!("{path}: cannot hold both {other} and {what}")));
+            }
         }
         for (i, path) in self.summaries.iter().enumerate() {
             if path.as_os_str() == "-" || path.metadata().is_ok_and(|m| !m.is_file()) {

@@ -496,9 +496,9 @@ fn inputs_and_outputs_do_not_meet() {
     fails(2, &["genesis.json", "is an input"], &args);
     let both = world.path("both");
     let args = ["validate", text(&small), "--requirements", text(&both), "--output", text(&both)];
-    fails(2, &["both", "two results"], &args);
+    fails(2, &["both", "report and requirements"], &args);
     assert!(!both.exists());
-    fails(2, &["standard output", "two results"], &["validate", text(&small), "--requirements", "-"]);
+    fails(2, &["standard output", "report and requirements"], &["validate", text(&small), "--requirements", "-"]);
     let link = world.path("link.mana");
     std::fs::hard_link(&small, &link).expect("a link");
     fails(2, &["link.mana", "given twice"], &["validate", text(&small), text(&link)]);
