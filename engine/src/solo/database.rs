@@ -27,6 +27,14 @@ pub enum Refusal {
     /// The value of the cell cannot be read.
     #[error("{0}")]
     Malformed(String),
+    /// Who keeps the state cannot say: a node, or a disk.
+    #[error("{reason}")]
+    Unavailable {
+        /// What was asked, of whom, and why there is no answer.
+        reason: String,
+        /// Whether the answer was wrong (else none came, and another try may help).
+        is_input: bool,
+    },
 }
 
 impl DBErrorMarker for Refusal {}

@@ -159,7 +159,7 @@ impl<S: State> Recorder<S> {
 impl<S: State> Befores for Recorder<S> {
     fn account(&mut self, addr: Address) -> Result<Option<AccountInfo>, Refusal> {
         let system = self.system;
-        let (value, version) = self.state().account(addr, system);
+        let (value, version) = self.state().account(addr, system)?;
         self.accounts.push((addr, value, version));
         Ok(value.present.then(|| AccountInfo {
             nonce: value.nonce,
@@ -172,13 +172,13 @@ impl<S: State> Befores for Recorder<S> {
 
     fn storage(&mut self, addr: Address, slot: U256) -> Result<U256, Refusal> {
         let system = self.system;
-        let (word, version) = self.state().storage(addr, slot, system);
+        let (word, version) = self.state().storage(addr, slot, system)?;
         self.slots.push((addr, slot, word, version));
         Ok(word)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Refusal> {
-        let (hash, version) = self.state().block_hash(number).ok_or(Refusal::HashUnknown(number))?;
+        let (hash, version) = self.state().block_hash(number)?.ok_or(Refusal::HashUnknown(number))?;
         self.hashes.push((number, hash, version));
         Ok(hash)
     }
@@ -187,7 +187,7 @@ impl<S: State> Befores for Recorder<S> {
         if hash == KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
-        let code = self.state().code(hash).ok_or(Refusal::CodeMissing(hash))?;
+        let code = self.state().code(hash)?.ok_or(Refusal::CodeMissing(hash))?;
         self.codes.push((hash, code.clone()));
         Ok(code)
     }
@@ -348,7 +348,8 @@ impl<S: State> Importer<S> {
         for &(addr, _) in &self.effect.accounts {
             let cell = Cell::account(addr);
             if moves[..accounts].binary_search_by_key(&cell, |m| m.cell).is_err() {
-                let (value, intx) = recorder.state().account(addr, true);
+                let answer = recorder.state().account(addr, true);
+                let (value, intx) = answer.map_err(|refusal| RecordError::Source { block: number, index, refusal })?;
                 moves.push(read(cell, intx, Value::Account(value)));
             }
         }

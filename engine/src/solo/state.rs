@@ -1,20 +1,23 @@
-//! The state that an import runs on: every cell's value and version. One small trait; in memory today.
+//! The state that an import runs on: every cell's value and version. One small trait, and the state in memory.
 
+use super::database::Refusal;
 use alloy_primitives::map::{Entry, HashMap};
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{AccountValue, Location, Version};
 use revm::state::Bytecode;
 
 /// State of a segment at the point that an import has reached.
+///
+/// Questions fail where whoever keeps the state cannot answer. What is set is kept at once, and cannot fail.
 pub trait State {
     /// An account and who wrote it last. `system`: a system transaction asks (see [`Version::Assumed`]).
-    fn account(&mut self, addr: Address, system: bool) -> (AccountValue, Version);
+    fn account(&mut self, addr: Address, system: bool) -> Result<(AccountValue, Version), Refusal>;
     /// A storage word of the account's present generation.
-    fn storage(&mut self, addr: Address, slot: U256, system: bool) -> (U256, Version);
+    fn storage(&mut self, addr: Address, slot: U256, system: bool) -> Result<(U256, Version), Refusal>;
     /// The hash of a block below the present one, if known.
-    fn block_hash(&mut self, number: u64) -> Option<(B256, Version)>;
-    /// Code by hash.
-    fn code(&mut self, hash: B256) -> Option<Bytecode>;
+    fn block_hash(&mut self, number: u64) -> Result<Option<(B256, Version)>, Refusal>;
+    /// Code by hash, if known.
+    fn code(&mut self, hash: B256) -> Result<Option<Bytecode>, Refusal>;
 
     /// A transaction at `location` leaves the account so. A new generation has virgin storage.
     fn set_account(&mut self, addr: Address, value: AccountValue, location: Location);
@@ -111,30 +114,30 @@ impl MemoryState {
 }
 
 impl State for MemoryState {
-    fn account(&mut self, addr: Address, system: bool) -> (AccountValue, Version) {
-        match self.accounts.get(&addr) {
+    fn account(&mut self, addr: Address, system: bool) -> Result<(AccountValue, Version), Refusal> {
+        Ok(match self.accounts.get(&addr) {
             Some(Account { value, version: Some(version), .. }) => (*value, *version),
             _ => (AccountValue::ABSENT, self.before.unlisted(system)),
-        }
+        })
     }
 
-    fn storage(&mut self, addr: Address, slot: U256, system: bool) -> (U256, Version) {
-        match self.accounts.get(&addr) {
+    fn storage(&mut self, addr: Address, slot: U256, system: bool) -> Result<(U256, Version), Refusal> {
+        Ok(match self.accounts.get(&addr) {
             Some(account) => match account.storage.get(&slot) {
                 Some(word) => *word,
                 None if account.virgin_storage => (U256::ZERO, Version::Virgin),
                 None => (U256::ZERO, self.before.unlisted(system)),
             },
             None => (U256::ZERO, self.before.unlisted(system)),
-        }
+        })
     }
 
-    fn block_hash(&mut self, number: u64) -> Option<(B256, Version)> {
-        self.hashes.get(&number).copied()
+    fn block_hash(&mut self, number: u64) -> Result<Option<(B256, Version)>, Refusal> {
+        Ok(self.hashes.get(&number).copied())
     }
 
-    fn code(&mut self, hash: B256) -> Option<Bytecode> {
-        self.codes.get(&hash).cloned()
+    fn code(&mut self, hash: B256) -> Result<Option<Bytecode>, Refusal> {
+        Ok(self.codes.get(&hash).cloned())
     }
 
     fn set_account(&mut self, addr: Address, value: AccountValue, location: Location) {

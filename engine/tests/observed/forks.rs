@@ -91,6 +91,6 @@ fn a_delegation_in_the_allocation_delegates() {
     let mut importer = Importer::new(MemoryState::new(Before::Genesis), crate::world::rules(Fork::Prague), None);
     let body = BlockBody { header: Bytes::new(), ommers: Ommers::Headers(Bytes::new()), withdrawals: None };
     importer.genesis(body, keccak256([]), &allocation).expect("recorded");
-    assert!(importer.state().code(keccak256(&code)).expect("known").is_eip7702());
-    assert!(!importer.state().code(keccak256(&looks_like_one)).expect("known").is_eip7702());
+    assert!(importer.state().code(keccak256(&code)).expect("answers").expect("known").is_eip7702());
+    assert!(!importer.state().code(keccak256(&looks_like_one)).expect("answers").expect("known").is_eip7702());
 }

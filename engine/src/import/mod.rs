@@ -1,0 +1,174 @@
+//! From sources to a block file: blocks are decoded and their signers recovered in parallel, executed in order and recorded.
+//!
+//! Never judges: what a block says wrongly is written as it is. Refused is what is no block at all, and what the source
+//! would have to know and does not.
+
+mod chain;
+mod prepare;
+mod snapshot;
+
+pub use prepare::prepare;
+pub use snapshot::snapshot_state;
+
+use crate::backend::Backends;
+use crate::solo::database::Refusal;
+use crate::solo::record::{Importer, RecordError};
+use crate::solo::state::State;
+use alloy_primitives::map::AddressHashSet;
+use manaflow_loader::file::Writer;
+use manaflow_loader::model::BlockRecord;
+use manaflow_loader::source::{Recognised, Source};
+
+/// Why there is no block file.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A source cannot be read, or the file cannot be written.
+    #[error(transparent)]
+    Loader(#[from] manaflow_loader::Error),
+    /// A part of a block does not decode.
+    #[error("{source_name}: block {block}: {part}: {reason}")]
+    Decode {
+        /// File or folder.
+        source_name: String,
+        /// Block by position.
+        block: u64,
+        /// Which part.
+        part: String,
+        /// Why.
+        reason: String,
+    },
+    /// Execution asks for what the source does not have.
+    #[error("{source_name}: {error}")]
+    Record {
+        /// File or folder.
+        source_name: String,
+        /// What is missing, where.
+        error: RecordError,
+    },
+}
+
+impl ImportError {
+    /// Whether the input is at fault (else the machine is).
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Loader(e) => e.is_input(),
+            Self::Record {
+                error: RecordError::Source { refusal: Refusal::Unavailable { is_input, .. }, .. }, ..
+            } => *is_input,
+            Self::Decode { .. } | Self::Record { .. } => true,
+        }
+    }
+}
+
+/// Rows done, for progress and as a summary.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Segments begun.
+    pub segments: u64,
+    /// Blocks, block 0 included.
+    pub blocks: u64,
+    /// Signed transactions.
+    pub transactions: u64,
+    /// Of these, transactions that could not be included.
+    pub refused: u64,
+    /// Moves.
+    pub moves: u64,
+    /// Gas used.
+    pub gas: u64,
+}
+
+impl Counts {
+    fn add(&mut self, record: &BlockRecord) {
+        self.blocks += 1;
+        let signed = &record.transactions[1..record.transactions.len() - 1];
+        self.transactions += signed.len() as u64;
+        self.refused += signed.iter().filter(|t| t.outcome.is_none()).count() as u64;
+        self.moves += record.transactions.iter().map(|t| t.moves.len() as u64).sum::<u64>();
+        self.gas += signed.iter().filter_map(|t| t.outcome.as_ref()).map(|o| o.gas_used).sum::<u64>();
+    }
+}
+
+/// What an import did, and what its user should know.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Imported {
+    /// Rows.
+    pub counts: Counts,
+    /// Sentences about what a source lacks.
+    pub notes: Vec<String>,
+}
+
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Who does the work.
+    pub backends: Backends,
+    /// Keep the keys of signers and R.y, which spare whoever validates most of the work on signatures.
+    pub hints: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { backends: Backends::default(), hints: true }
+    }
+}
+
+/// Where it goes.
+struct Out<'a> {
+    writer: &'a mut Writer,
+    counts: Counts,
+    options: Options,
+    /// Signers whose keys are written.
+    signers: AddressHashSet,
+}
+
+/// Imports all sources by the default backends, with hints. `progress` is told the counts now and then.
+pub fn import(
+    recognised: &Recognised,
+    writer: &mut Writer,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<Imported, ImportError> {
+    import_by(recognised, writer, Options::default(), progress)
+}
+
+/// Imports all sources. `progress` is told the counts now and then.
+pub fn import_by(
+    recognised: &Recognised,
+    writer: &mut Writer,
+    options: Options,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<Imported, ImportError> {
+    let mut out = Out { writer, counts: Counts::default(), options, signers: AddressHashSet::default() };
+    let mut notes = Vec::new();
+    for source in &recognised.sources {
+        match source {
+            Source::Chain(chain) => chain::import(chain, &mut out, progress)?,
+            Source::Snapshot(folder) => {
+                let snapshot = folder.load()?;
+                let guessed = snapshot.balance_unknown.len();
+                if guessed > 0 {
+                    let folder = snapshot.folder.display();
+                    notes.push(format!(
+                        "{folder}: balance and nonce of {guessed} accounts are not known; they are written as 0, as listed"
+                    ));
+                }
+                snapshot::import(&snapshot, &recognised.rules, &mut out)?;
+            }
+        }
+        progress(&out.counts);
+    }
+    Ok(Imported { counts: out.counts, notes })
+}
+
+fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out<'_>) -> Result<(), ImportError> {
+    out.counts.add(&record);
+    for (hash, code) in importer.take_codes() {
+        out.writer.code(hash, code.original_byte_slice())?;
+    }
+    for (signer, key) in importer.take_keys() {
+        if out.signers.insert(signer) {
+            out.writer.signer_key(&key.0)?;
+        }
+    }
+    out.writer.push(&record)?;
+    Ok(())
+}

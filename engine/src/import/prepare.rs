@@ -1,0 +1,110 @@
+//! Blocks decoded, and the signers of many of them recovered together.
+
+use super::{ImportError, Options};
+use crate::reason::Reason;
+use crate::solo::record::{BlockInput, SignedTransaction};
+use crate::solo::signature::{SignatureHints, recover_all, recover_all_with_hints};
+use crate::solo::transaction::{self, Envelope};
+use alloy_consensus::Header;
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::Bytes;
+use alloy_rlp::Decodable;
+use manaflow_loader::model::Ommers;
+use manaflow_loader::source::SourceBlock;
+use rayon::prelude::*;
+
+/// Blocks that are decoded at a time.
+const BATCH_BLOCKS: usize = 256;
+/// Transactions after which a batch is full.
+const BATCH_TRANSACTIONS: usize = 4096;
+
+/// The next blocks of a source, prepared; none at its end.
+pub(super) fn next_batch(
+    blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
+    name: &str,
+    options: Options,
+) -> Result<Vec<(u64, BlockInput)>, ImportError> {
+    let mut batch = Vec::new();
+    let mut transactions = 0;
+    while batch.len() < BATCH_BLOCKS && transactions < BATCH_TRANSACTIONS {
+        let Some(block) = blocks.next().transpose()? else { break };
+        transactions += block.transactions.len();
+        batch.push(block);
+    }
+    let numbers: Vec<u64> = batch.iter().map(|block| block.number).collect();
+    Ok(numbers.into_iter().zip(prepare_all(batch, name, options)?).collect())
+}
+
+/// Decodes a block and recovers its signers, by libsecp256k1.
+pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
+    let options = Options { hints: false, ..Options::default() };
+    Ok(prepare_all(vec![block], name, options)?.pop().expect("one a block"))
+}
+
+/// Decodes blocks and recovers the signers of all of them together.
+pub(super) fn prepare_all(
+    blocks: Vec<SourceBlock>,
+    name: &str,
+    options: Options,
+) -> Result<Vec<BlockInput>, ImportError> {
+    let decoded: Vec<Decoded> =
+        blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
+    let envelopes: Vec<&Envelope> =
+        decoded.iter().flat_map(|(_, list)| list.iter().filter_map(|(_, tx)| tx.as_ref())).collect();
+    let backend = options.backends.signatures;
+    let recovered: Vec<_> = match options.hints {
+        true => recover_all_with_hints(&envelopes, backend),
+        false => recover_all(&envelopes, backend).into_iter().map(|r| (r, SignatureHints::default())).collect(),
+    };
+    let mut recovered = recovered.into_iter();
+    let sign = |(mut input, list): Decoded| {
+        let sign = |(bytes, tx)| match tx {
+            Some(tx) => SignedTransaction::new(bytes, tx, recovered.next().expect("one a transaction")),
+            None => SignedTransaction::unpayable(bytes),
+        };
+        input.transactions = list.into_iter().map(sign).collect();
+        input
+    };
+    Ok(decoded.into_iter().map(sign).collect())
+}
+
+/// A block without its transactions, and these beside it: bytes, and `None` where they ask for a price that nobody can pay.
+type Decoded = (BlockInput, Vec<(Bytes, Option<Envelope>)>);
+
+fn decode_block(block: SourceBlock, name: &str) -> Result<Decoded, ImportError> {
+    let number = block.number;
+    let bad =
+        |part: String, reason: String| ImportError::Decode { source_name: name.into(), block: number, part, reason };
+    let ommers = match &block.body.ommers {
+        Ommers::Headers(list) => Some(decode::<Vec<Header>>(list).map_err(|e| bad("ommers".into(), e))?),
+        Ommers::Hashes(_) => None,
+    };
+    let withdrawals = match &block.body.withdrawals {
+        Some(list) => decode::<Vec<Withdrawal>>(list).map_err(|e| bad("withdrawals".into(), e))?,
+        None => Vec::new(),
+    };
+    let transactions = block
+        .transactions
+        .into_par_iter()
+        .enumerate()
+        .map(|(i, bytes)| match transaction::decode(&bytes) {
+            Ok(envelope) => Ok((bytes, Some(envelope))),
+            Err(e) if e.reason == Reason::PaymentOverflow => Ok((bytes, None)),
+            Err(e) => Err(bad(format!("transaction {}", i + 1), e.why)),
+        })
+        .collect::<Result<Vec<_>, ImportError>>()?;
+    let input = BlockInput {
+        body: block.body,
+        header: block.header,
+        hash: block.hash,
+        ommers,
+        withdrawals,
+        transactions: Vec::new(),
+        witness_roots: block.witness_roots,
+    };
+    Ok((input, transactions))
+}
+
+fn decode<T: Decodable>(bytes: &Bytes) -> Result<T, String> {
+    alloy_rlp::decode_exact(bytes).map_err(|e| e.to_string())
+}
