@@ -24,6 +24,18 @@ pub enum Error {
         /// What was got and what was expected.
         reason: String,
     },
+    /// A node does not answer, or answers what cannot be.
+    #[error("{node}: {call}: {reason}")]
+    Node {
+        /// The node, without secrets.
+        node: String,
+        /// What it was asked.
+        call: String,
+        /// What was got and what was expected.
+        reason: String,
+        /// Whether the answer is at fault; else there was none, and another try may help.
+        is_input: bool,
+    },
     /// The file changed while it was in use.
     #[error("{path}: changed while it was in use: no verdict", path = .path.display())]
     Changed {
@@ -51,6 +63,7 @@ impl Error {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Malformed { .. } => true,
+            Self::Node { is_input, .. } => *is_input,
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory

@@ -7,6 +7,7 @@ mod faulty;
 pub mod file;
 mod map;
 pub mod model;
+pub mod node;
 pub mod rules;
 mod scratch;
 pub mod source;

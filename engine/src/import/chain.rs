@@ -5,11 +5,12 @@ use super::{Counts, ImportError, Out, push};
 use crate::solo::record::{Allocation, BlockInput, Importer};
 use crate::solo::state::{Before, MemoryState};
 use crate::state_root::StateTrie;
+use manaflow_loader::model::SegmentStart;
 use manaflow_loader::rules::Fork;
-use manaflow_loader::source::Chain;
+use manaflow_loader::source::{Chain, Genesis, SourceBlock};
 use std::sync::mpsc::sync_channel;
 
-/// Imports a chain as one segment.
+/// Imports a chain of files as one segment.
 pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(&Counts)) -> Result<(), ImportError> {
     let genesis = &chain.genesis;
     // Where a block is not one, its number says in which of several files.
@@ -18,6 +19,22 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
         [file, others @ ..] => format!("{} and {} more", file.display(), others.len()),
         [] => genesis.path.display().to_string(),
     };
+    // Receipts before Byzantium hold state roots. era1 files bring them; of other chains they are computed.
+    let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
+    from_genesis(genesis, &name, &chain.start(), brings_roots, chain.blocks(), out, progress)
+}
+
+/// Imports blocks from block 0 on as one segment. `name` says in errors where they come from; `brings_roots` whether
+/// they come with the state roots of early receipts.
+pub(super) fn from_genesis(
+    genesis: &Genesis,
+    name: &str,
+    start: &SegmentStart,
+    brings_roots: bool,
+    mut blocks: impl Iterator<Item = manaflow_loader::Result<SourceBlock>> + Send,
+    out: &mut Out<'_>,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<(), ImportError> {
     let alloc: Vec<Allocation> = genesis
         .alloc
         .iter()
@@ -29,11 +46,9 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
             storage: account.storage.iter().map(|(slot, word)| (*slot, *word)).collect(),
         })
         .collect();
-    // Receipts before Byzantium hold state roots. era1 files bring them; of other chains they are computed.
-    let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
     let trie = (genesis.rules.fork_at(1, 0, false) < Fork::Byzantium && !brings_roots).then(StateTrie::default);
     let mut importer = Importer::new(MemoryState::new(Before::Genesis), genesis.rules.clone(), trie);
-    out.writer.begin_segment(&chain.start())?;
+    out.writer.begin_segment(start)?;
     out.counts.segments += 1;
     let options = out.options;
     importer.set_backend(options.backends.execution);
@@ -42,9 +57,8 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let sender = sender;
-            let mut blocks = chain.blocks();
             loop {
-                let batch = next_batch(&mut blocks, &name, options);
+                let batch = next_batch(&mut blocks, name, options);
                 let is_last = match &batch {
                     Ok(batch) => batch.is_empty(),
                     Err(_) => true,
@@ -62,7 +76,7 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
                 } else {
                     importer.block(number, input)
                 };
-                let record = record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?;
+                let record = record.map_err(|error| ImportError::Record { source_name: name.to_string(), error })?;
                 push(record, &mut importer, out)?;
             }
             progress(&out.counts);

@@ -4,6 +4,7 @@
 //! would have to know and does not.
 
 mod chain;
+mod node;
 mod prepare;
 mod snapshot;
 
@@ -45,6 +46,19 @@ pub enum ImportError {
         /// What is missing, where.
         error: RecordError,
     },
+    /// Executed on what a node says of the state, a block comes out otherwise than it says itself.
+    #[error(
+        "{source_name}: block {block}: {what}: the node's state is not the one that the block was made on, or the rules \
+         are another chain's"
+    )]
+    Differs {
+        /// The node.
+        source_name: String,
+        /// Block by position.
+        block: u64,
+        /// What was got and what was expected.
+        what: String,
+    },
 }
 
 impl ImportError {
@@ -55,7 +69,7 @@ impl ImportError {
             Self::Record {
                 error: RecordError::Source { refusal: Refusal::Unavailable { is_input, .. }, .. }, ..
             } => *is_input,
-            Self::Decode { .. } | Self::Record { .. } => true,
+            Self::Decode { .. } | Self::Record { .. } | Self::Differs { .. } => true,
         }
     }
 }
@@ -142,6 +156,7 @@ pub fn import_by(
     for source in &recognised.sources {
         match source {
             Source::Chain(chain) => chain::import(chain, &mut out, progress)?,
+            Source::Node(range) => node::import(range, &mut out, progress)?,
             Source::Snapshot(folder) => {
                 let snapshot = folder.load()?;
                 let guessed = snapshot.balance_unknown.len();

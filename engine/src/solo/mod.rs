@@ -1,5 +1,6 @@
 //! The judgement Solo: one transaction, nothing else at hand but its own moves, the code table and its block's header.
 
+pub mod asked;
 pub mod check;
 pub mod code;
 mod constantinople;

@@ -102,6 +102,31 @@ impl MemoryState {
         self.hashes.insert(number, (hash, self.before.listed()));
     }
 
+    /// Whether an account is listed or was written.
+    pub fn knows_account(&self, addr: Address) -> bool {
+        self.accounts.get(&addr).is_some_and(|account| account.version.is_some())
+    }
+
+    /// A storage word that is listed or was written in the account's present generation.
+    pub fn listed_storage(&self, addr: Address, slot: U256) -> Option<(U256, Version)> {
+        self.accounts.get(&addr)?.storage.get(&slot).copied()
+    }
+
+    /// Whether storage of an account that is not listed is known to be empty.
+    pub fn has_virgin_storage(&self, addr: Address) -> bool {
+        self.accounts.get(&addr).map_or(self.before == Before::Genesis, |account| account.virgin_storage)
+    }
+
+    /// Whether the hash of a block is known.
+    pub fn knows_block_hash(&self, number: u64) -> bool {
+        self.hashes.contains_key(&number)
+    }
+
+    /// An account's present generation.
+    pub fn generation(&self, addr: Address) -> u32 {
+        self.accounts.get(&addr).map_or(0, |account| account.value.generation)
+    }
+
     fn account_entry(&mut self, addr: Address) -> &mut Account {
         let virgin_storage = self.before == Before::Genesis;
         self.accounts.entry(addr).or_insert_with(|| Account {

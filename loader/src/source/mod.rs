@@ -12,6 +12,7 @@ pub mod era1;
 pub mod fixture;
 pub mod genesis;
 pub mod moves;
+pub mod node;
 mod recognise;
 pub mod rlp_chain;
 mod rpc;

@@ -11,6 +11,7 @@
 
 use super::chain::Chain;
 use super::genesis::Genesis;
+use super::node::NodeRange;
 use super::rpc::{self, SealedHeader};
 use super::snapshot::{Collector, KnownHeader, KnownHeaders, SnapshotFolder};
 use crate::error::{Error, Result};
@@ -38,6 +39,8 @@ pub enum Source {
     Chain(Chain),
     /// A block with the state before it, a segment of its own.
     Snapshot(SnapshotFolder),
+    /// Blocks of a node.
+    Node(Box<NodeRange>),
 }
 
 /// A file that was seen and is not imported.

@@ -1,0 +1,248 @@
+//! Blocks of a node: one thread asks for them ahead, decodes and recovers; another tries, asks for what was missing, and
+//! records.
+
+use super::prepare::prepare_all;
+use super::{Counts, ImportError, Options, Out, chain, push};
+use crate::solo::asked::AskedState;
+use crate::solo::record::{BlockInput, Importer};
+use alloy_consensus::Transaction;
+use alloy_primitives::{Address, Bloom, Log, U256};
+use manaflow_loader::model::{BlockRecord, Mark, TransactionRecord, Value};
+use manaflow_loader::source::node::{NodeBlock, NodeRange, Prestate, Prestates, StateBefore, Wanted};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// Blocks that are tried together: what they find unknown is asked for at once.
+const TRIED_BLOCKS: usize = 16;
+/// Transactions after which no further block is tried along.
+const TRIED_TRANSACTIONS: usize = 2048;
+
+/// A block to record.
+struct Prepared {
+    number: u64,
+    input: BlockInput,
+    prestates: Option<Prestates>,
+}
+
+/// Imports the blocks of a node as one segment.
+pub(super) fn import(
+    range: &NodeRange,
+    out: &mut Out<'_>,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<(), ImportError> {
+    let name = range.node.name();
+    if let Some(genesis) = &range.genesis {
+        let blocks = std::iter::once(Ok(genesis.block())).chain(range.blocks().map(|b| b.map(|b| b.block)));
+        return chain::from_genesis(genesis, name, &range.start, false, blocks, out, progress);
+    }
+    let Some(before) = range.before() else { return Ok(()) };
+    out.writer.begin_segment(&range.start)?;
+    out.counts.segments += 1;
+    let options = out.options;
+    let (sender, receiver) = sync_channel(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let sender = sender;
+            let mut blocks = range.blocks();
+            loop {
+                let batch = next_batch(&mut blocks, name, options);
+                let is_last = !matches!(&batch, Ok(batch) if !batch.is_empty());
+                // The receiver is gone if recording has failed; its error is the one to report.
+                if sender.send(batch).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let mut asked = Asked::new(range, before, options);
+        asked.run(&receiver, out, progress)
+    })?;
+    range.check_unmoved()?;
+    Ok(())
+}
+
+fn next_batch(
+    blocks: &mut impl Iterator<Item = manaflow_loader::Result<NodeBlock>>,
+    name: &str,
+    options: Options,
+) -> Result<Vec<Prepared>, ImportError> {
+    let (mut list, mut prestates, mut transactions) = (Vec::new(), Vec::new(), 0);
+    while list.len() < TRIED_BLOCKS && transactions < TRIED_TRANSACTIONS {
+        let Some(node_block) = blocks.next().transpose()? else { break };
+        transactions += node_block.block.transactions.len();
+        prestates.push(node_block.prestates);
+        list.push(node_block.block);
+    }
+    let numbers: Vec<u64> = list.iter().map(|block| block.number).collect();
+    let inputs = prepare_all(list, name, options)?;
+    let whole = numbers.into_iter().zip(inputs).zip(prestates);
+    Ok(whole.map(|((number, input), prestates)| Prepared { number, input, prestates }).collect())
+}
+
+/// Blocks on a state that is asked for.
+struct Asked<'a> {
+    name: &'a str,
+    before: StateBefore,
+    importer: Importer<AskedState>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(range: &'a NodeRange, before: StateBefore, options: Options) -> Self {
+        let mut importer = Importer::new(AskedState::new(range.numbers.0), range.rules.clone(), None);
+        importer.set_backend(options.backends.execution);
+        Self { name: range.node.name(), before, importer }
+    }
+
+    fn run(
+        &mut self,
+        receiver: &Receiver<Result<Vec<Prepared>, ImportError>>,
+        out: &mut Out<'_>,
+        progress: &mut dyn FnMut(&Counts),
+    ) -> Result<(), ImportError> {
+        for batch in receiver {
+            let mut waiting: VecDeque<Prepared> = batch?.into();
+            // Traces say what one block finds, if all before it are recorded; so each is tried alone.
+            let together = if waiting.iter().any(|block| block.prestates.is_some()) { 1 } else { waiting.len() };
+            while !waiting.is_empty() {
+                let count = together.min(waiting.len());
+                self.prepare(waiting.iter().take(count))?;
+                self.record(&mut waiting, count, out)?;
+            }
+            progress(&out.counts);
+        }
+        Ok(())
+    }
+
+    /// Lists what traces say of a block, and asks for what any block is bound to look at.
+    fn prepare<'b>(&mut self, blocks: impl Iterator<Item = &'b Prepared>) -> Result<(), ImportError> {
+        let mut wanted = Wanted::default();
+        for block in blocks {
+            let state = self.importer.state();
+            for (addr, prestate) in block.prestates.iter().flatten().flatten() {
+                if !state.knows_account(*addr) {
+                    state.list_account(*addr, prestate.account.clone());
+                }
+                for (slot, word) in &prestate.storage {
+                    if !state.knows_storage(*addr, *slot) {
+                        state.list_storage(*addr, *slot, *word);
+                    }
+                }
+            }
+            predict(&block.input, &mut wanted);
+        }
+        self.importer.state().leave_unknown(&mut wanted);
+        self.ask(&wanted)
+    }
+
+    fn ask(&mut self, wanted: &Wanted) -> Result<(), ImportError> {
+        if !wanted.is_empty() {
+            let found = self.before.ask(wanted)?;
+            self.importer.state().list(wanted, found);
+        }
+        Ok(())
+    }
+
+    /// Records the first `count` blocks: tries them until each finds all that it asks for.
+    fn record(
+        &mut self,
+        waiting: &mut VecDeque<Prepared>,
+        mut count: usize,
+        out: &mut Out<'_>,
+    ) -> Result<(), ImportError> {
+        while count > 0 {
+            let mut tried = 0;
+            while tried < count {
+                let Prepared { number, input, .. } = &waiting[tried];
+                let result = self.importer.block(*number, input.clone());
+                if !self.importer.state().is_certain() {
+                    // What follows may be wrong, but shows what else is wanted.
+                    tried += 1;
+                    continue;
+                }
+                let record =
+                    result.map_err(|error| ImportError::Record { source_name: self.name.to_string(), error })?;
+                self.importer.state().keep_writes();
+                if let Some(block) = waiting.pop_front() {
+                    compare(self.name, &block, &record)?;
+                }
+                count -= 1;
+                push(record, &mut self.importer, out)?;
+            }
+            self.importer.state().drop_writes();
+            // Of blocks that were tried and not recorded.
+            self.importer.take_codes();
+            self.importer.take_keys();
+            let wanted = self.importer.state().take_wanted();
+            self.ask(&wanted)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a block looks at whatever it executes.
+fn predict(input: &BlockInput, wanted: &mut Wanted) {
+    wanted.accounts.insert(input.header.beneficiary);
+    wanted.accounts.extend(input.ommers.iter().flatten().map(|ommer| ommer.beneficiary));
+    wanted.accounts.extend(input.withdrawals.iter().map(|withdrawal| withdrawal.address));
+    for tx in &input.transactions {
+        wanted.accounts.extend(tx.sender);
+        wanted.accounts.extend(tx.authorities.iter().flatten());
+        let Some(envelope) = &tx.envelope else { continue };
+        match (envelope.to(), tx.sender) {
+            (Some(to), _) => wanted.accounts.extend([to]),
+            (None, Some(sender)) => wanted.accounts.extend([sender.create(envelope.nonce())]),
+            (None, None) => {}
+        }
+        // A list is a promise that is mostly kept, and costs a call each where it is not.
+        for item in envelope.access_list().iter().flat_map(|list| list.iter()) {
+            wanted.accounts.insert(item.address);
+            wanted.slots.extend(item.storage_keys.iter().map(|key| (item.address, U256::from_be_bytes(key.0))));
+        }
+    }
+}
+
+/// A record against what header and traces say. A difference is nobody's fault but the node's: its state is not the one
+/// that the block was made on, or the rules are another chain's.
+fn compare(name: &str, block: &Prepared, record: &BlockRecord) -> Result<(), ImportError> {
+    let differs = |what: String| ImportError::Differs { source_name: name.to_string(), block: block.number, what };
+    let signed = &record.transactions[1..record.transactions.len() - 1];
+    if let Some(i) = signed.iter().position(|tx| tx.outcome.is_none()) {
+        return Err(differs(format!("transaction {} cannot be included", i + 1)));
+    }
+    let outcomes = || signed.iter().filter_map(|tx| tx.outcome.as_ref());
+    let gas: u64 = outcomes().map(|outcome| outcome.gas_used).sum();
+    if gas != block.input.header.gas_used {
+        return Err(differs(format!("execution uses {gas} gas, the header says {}", block.input.header.gas_used)));
+    }
+    let logs: Vec<&Log> = outcomes().flat_map(|outcome| &outcome.logs).collect();
+    let bloom = logs.into_iter().collect::<Bloom>();
+    if bloom != block.input.header.logs_bloom {
+        return Err(differs("execution leaves other logs than the header's bloom says".into()));
+    }
+    for (i, (prestate, tx)) in block.prestates.iter().flatten().zip(signed).enumerate() {
+        compare_traced(prestate, tx).map_err(|what| differs(format!("transaction {}: {what}", i + 1)))?;
+    }
+    Ok(())
+}
+
+fn compare_traced(prestate: &BTreeMap<Address, Prestate>, tx: &TransactionRecord) -> Result<(), String> {
+    for m in &tx.moves {
+        let Some(traced) = prestate.get(&m.cell.addr) else { continue };
+        let (got, expected) = match m.prev {
+            Value::Account(value) => {
+                let a = &traced.account;
+                let traced = (a.balance, a.nonce, a.code_hash);
+                if traced == (value.balance, value.nonce, value.code_hash) {
+                    continue;
+                }
+                (format!("{traced:?}"), format!("{:?}", (value.balance, value.nonce, value.code_hash)))
+            }
+            Value::Word(word) if m.cell.mark == Mark::Storage => match traced.storage.get(&m.cell.slot) {
+                Some(traced) if *traced != word => (traced.to_string(), word.to_string()),
+                _ => continue,
+            },
+            Value::Word(_) => continue,
+        };
+        return Err(format!("cell {}: the trace says {got} before, execution says {expected}", m.cell));
+    }
+    Ok(())
+}

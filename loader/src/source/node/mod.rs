@@ -1,0 +1,283 @@
+//! Blocks A..B of a node as one segment: blocks by number, the state before A asked for cell by cell.
+//!
+//! Only what block A finds comes from the node; what later blocks find follows from execution. Where the node offers
+//! traces by its prestate tracer, what they say of later blocks is compared with that.
+//! Believed is what hashes to what it should: headers to the parent hash of the block after them (and so, down from the
+//! last block, all of them), bodies to the roots in their header, code to its hash. The state before A is believed
+//! only with a proof; without, it is what the segment requires, and validation says so.
+//! From block 0 on, a genesis file has the state, and nothing is asked about it.
+
+mod answers;
+mod before;
+mod blocks;
+mod prestate;
+
+pub use before::{Found, FoundAccount, StateBefore, Wanted};
+pub use blocks::{NodeBlock, NodeBlocks};
+pub use prestate::{Prestate, Prestates};
+
+use super::rpc::SealedHeader;
+use super::snapshot::KnownHeader;
+use super::{Genesis, SourceBlock};
+use crate::error::{Error, Result};
+use crate::model::{BLOCK_BOUND, EarlierHeader, SegmentStart};
+use crate::node::{Call, Node, ask_one};
+use crate::rules::{ChainRules, Fork};
+use alloy_primitives::U256;
+use answers::{block_of, quantity, quantity_of};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many headers before a block its rules look at.
+const EARLIER_MAX: u64 = 7;
+
+/// Where the state before the first block comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// A genesis file.
+    Genesis,
+    /// Traces of whole blocks by the prestate tracer; what these leave out, by calls.
+    Prestate,
+    /// Balances, nonces, codes and storage words, one by one.
+    Calls,
+    /// Proofs of accounts and their storage, against the state root before the first block.
+    Proofs,
+}
+
+impl Way {
+    /// Its name in reports and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Genesis => "genesis",
+            Self::Prestate => "prestate",
+            Self::Calls => "calls",
+            Self::Proofs => "proofs",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct NodeOptions {
+    /// First block.
+    pub first: u64,
+    /// Last block; `None`: the newest that the node has.
+    pub last: Option<u64>,
+    /// Genesis file: the state before block 1, and rules.
+    pub genesis: Option<PathBuf>,
+    /// Rules; `None`: those of the genesis file, or of the built-in chain with the node's chain id.
+    pub rules: Option<ChainRules>,
+    /// Where the state comes from; `None`: the best that the node offers.
+    pub way: Option<Way>,
+}
+
+/// Blocks of a node.
+#[derive(Clone, Debug)]
+pub struct NodeRange {
+    /// Who is asked.
+    pub node: Arc<dyn Node>,
+    /// Numbers of the first and the last block.
+    pub numbers: (u64, u64),
+    /// Rules of the chain.
+    pub rules: ChainRules,
+    /// Block 0 and its state, where the range begins with it.
+    pub genesis: Option<Arc<Genesis>>,
+    /// Where the state before the first block comes from.
+    pub way: Way,
+    /// What is said of the segment before its blocks.
+    pub start: SegmentStart,
+    /// Whether blocks come as bytes (`debug_getRawBlock`); else as JSON.
+    pub is_raw: bool,
+    /// The header before the first block.
+    parent: Option<SealedHeader>,
+    /// The first block, unless it is block 0.
+    first: Option<SourceBlock>,
+}
+
+impl NodeRange {
+    /// Asks what the node is and has: chain, first block, headers before it, and which ways it offers.
+    ///
+    /// Errors: another chain than the rules'; no such blocks; no state of the block before the first; block 0 without
+    /// genesis file; a way that the node does not offer.
+    pub fn open(node: Arc<dyn Node>, options: &NodeOptions) -> Result<Self> {
+        let asked = node.as_ref();
+        let genesis = options.genesis.as_ref().map(|path| Genesis::read(path, options.rules.as_ref())).transpose()?;
+        let rules = rules(asked, options, genesis.as_ref())?;
+        let first = options.first;
+        let last = match options.last {
+            Some(last) => last,
+            None => quantity_of(asked, &Call::new("eth_blockNumber", []))?,
+        };
+        let call = Call::new("eth_getBlockByNumber", [quantity(last), json!(false)]);
+        if last < first {
+            return Err(Error::node(asked, &call, format!("the last block is {last}, expected {first} or later")));
+        }
+        if last >= BLOCK_BOUND {
+            return Err(Error::node(asked, &call, format!("got block {last}, expected below {BLOCK_BOUND}")));
+        }
+        let probe = Call::new("debug_getRawBlock", [quantity(last.min(first.max(1)))]);
+        let is_raw = ask_one(asked, &probe)?.result(asked, &probe).is_ok_and(|json| json.get().len() > 8);
+        let mut range = Self {
+            node: node.clone(),
+            numbers: (first, last),
+            rules,
+            genesis: None,
+            way: Way::Genesis,
+            start: SegmentStart { first, origin: first, total_difficulty: None, earlier: Vec::new() },
+            is_raw,
+            parent: None,
+            first: None,
+        };
+        if first == 0 {
+            range.begin_at_genesis(genesis)?;
+        } else {
+            range.begin_after(options.way)?;
+        }
+        Ok(range)
+    }
+
+    fn begin_at_genesis(&mut self, genesis: Option<Genesis>) -> Result<()> {
+        let node = self.node.as_ref();
+        let call = Call::new("eth_getBlockByNumber", [quantity(0), json!(true)]);
+        let Some(genesis) = genesis else {
+            let reason = "no node tells the whole state of block 0: a genesis file is needed, or a later first block";
+            return Err(Error::node(node, &call, reason));
+        };
+        let got = block_of(node, 0, self.is_raw)?.hash;
+        if got != genesis.hash {
+            let reason =
+                format!("got hash {got}, expected {}, the hash of block 0 in {}", genesis.hash, genesis.path.display());
+            return Err(Error::node(node, &call, reason));
+        }
+        self.start.total_difficulty = Some(U256::ZERO);
+        self.genesis = Some(Arc::new(genesis));
+        Ok(())
+    }
+
+    fn begin_after(&mut self, way: Option<Way>) -> Result<()> {
+        let node = self.node.as_ref();
+        let number = self.numbers.0;
+        let block = block_of(node, number, self.is_raw)?;
+        self.start.earlier = earlier(node, &block, self.is_raw)?;
+        let parent = block_of(node, number - 1, self.is_raw)?;
+        answers::check_link(node, &block, parent.number, parent.hash)?;
+        self.parent = Some(SealedHeader { header: parent.header, rlp: parent.body.header, hash: parent.hash });
+        // Only the JSON of a block states it, and not every client's.
+        let before = |total: U256| total.checked_sub(block.header.difficulty);
+        self.start.total_difficulty = block.total_difficulty.and_then(before);
+        self.first = Some(block);
+        self.way = match way {
+            Some(way) => way,
+            None => self.best_way()?,
+        };
+        self.demand_state()
+    }
+
+    /// Traces where there are some; else calls. Before Spurious Dragon an empty account and an absent one differ, and
+    /// only a proof tells which it is.
+    fn best_way(&self) -> Result<Way> {
+        let node = self.node.as_ref();
+        let trace = prestate::call(self.numbers.0);
+        if !ask_one(node, &trace)?.result(node, &trace).is_ok_and(|json| json.get().starts_with('[')) {
+            let is_early = self.parent.as_ref().is_some_and(|parent| {
+                self.rules.fork_at(parent.header.number, parent.header.timestamp, false) < Fork::SpuriousDragon
+            });
+            let proof = before::proof_call(Default::default(), &[], self.numbers.0 - 1);
+            let has_proofs = is_early && ask_one(node, &proof)?.result(node, &proof).is_ok();
+            return Ok(if has_proofs { Way::Proofs } else { Way::Calls });
+        }
+        Ok(Way::Prestate)
+    }
+
+    /// A node that has dropped old states says so now, not after hours.
+    fn demand_state(&self) -> Result<()> {
+        let node = self.node.as_ref();
+        let before = self.numbers.0 - 1;
+        let call = match self.way {
+            Way::Genesis => return Ok(()),
+            Way::Prestate => prestate::call(self.numbers.0),
+            Way::Calls => Call::new("eth_getBalance", [json!(alloy_primitives::Address::ZERO), quantity(before)]),
+            Way::Proofs => before::proof_call(Default::default(), &[], before),
+        };
+        match ask_one(node, &call)?.result(node, &call) {
+            Ok(_) => Ok(()),
+            Err(Error::Node { node, call, reason, is_input }) => {
+                let reason = format!(
+                    "{reason}; moves of block {} need the state after block {before}: an archive node has it",
+                    before + 1
+                );
+                Err(Error::Node { node, call, reason, is_input })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// All blocks in order, block 0 left out; each call starts anew. After an error the stream ends.
+    pub fn blocks(&self) -> NodeBlocks {
+        NodeBlocks::new(self)
+    }
+
+    /// The state before the first block; `None` from genesis on.
+    pub fn before(&self) -> Option<StateBefore> {
+        Some(StateBefore::new(self.node.clone(), self.parent.clone()?, self.way))
+    }
+
+    /// Asks once more for the header before the first block: the answers about the state were to its number, and are of no
+    /// use if another block has that number now.
+    pub fn check_unmoved(&self) -> Result<()> {
+        let (node, Some(parent)) = (self.node.as_ref(), &self.parent) else { return Ok(()) };
+        let got = block_of(node, parent.header.number, self.is_raw)?.hash;
+        if got == parent.hash {
+            return Ok(());
+        }
+        let call = Call::new("eth_getBlockByNumber", [quantity(parent.header.number), json!(true)]);
+        let reason = format!(
+            "got hash {got}, it was {} before: the chain was reorganised meanwhile, or the node contradicts itself; \
+             import again, some blocks behind the head",
+            parent.hash
+        );
+        Err(Error::Node { node: node.name().into(), call: call.to_string(), reason, is_input: false })
+    }
+}
+
+/// The rules that were asked for, of the genesis file, or of the built-in chain that has the node's id.
+fn rules(node: &dyn Node, options: &NodeOptions, genesis: Option<&Genesis>) -> Result<ChainRules> {
+    let call = Call::new("eth_chainId", []);
+    let answer = ask_one(node, &call)?;
+    let wanted = options.rules.clone().or(genesis.map(|genesis| genesis.rules.clone()));
+    let id = match (&answer, &wanted) {
+        // Saved answers need not have it.
+        (answer, Some(rules)) if answer.is_unknown_method() => rules.chain_id,
+        _ => answers::u64_in(node, &call, &answer.result(node, &call)?)?,
+    };
+    match wanted {
+        Some(rules) if rules.chain_id == id => Ok(rules),
+        Some(rules) => Err(Error::node(
+            node,
+            &call,
+            format!("got chain id {id}, the rules are those of chain id {}", rules.chain_id),
+        )),
+        None => ChainRules::built_in().map(|(_, rules)| rules).find(|rules| rules.chain_id == id).ok_or_else(|| {
+            Error::node(
+                node,
+                &call,
+                format!("got chain id {id}, which no built-in chain has: a genesis file is needed"),
+            )
+        }),
+    }
+}
+
+/// Up to seven headers before a block, oldest first, each named by the one after it.
+fn earlier(node: &dyn Node, block: &SourceBlock, is_raw: bool) -> Result<Vec<EarlierHeader>> {
+    let mut earlier = Vec::new();
+    let mut after = block.clone();
+    for number in (block.number.saturating_sub(EARLIER_MAX)..block.number).rev() {
+        let before = block_of(node, number, is_raw)?;
+        answers::check_link(node, &after, before.number, before.hash)?;
+        earlier.push(KnownHeader::of_block(&before).earlier);
+        after = before;
+    }
+    earlier.reverse();
+    Ok(earlier)
+}
