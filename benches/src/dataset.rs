@@ -1,7 +1,7 @@
 //! The real mainnet blocks that everything is measured on: imported to a temporary file, or the committed block file.
 
 use manaflow_engine::import::{Imported, import};
-use manaflow_loader::file::{BlockFile, Writer};
+use manaflow_loader::file::{BlockFile, Series};
 use manaflow_loader::source::{Options, recognise};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ impl Dataset {
 /// Imports all snapshots at or below a folder.
 pub fn import_snapshots(folder: &Path, output: &Path) -> Result<Imported, String> {
     let recognised = recognise(&[folder.to_path_buf()], &Options::default()).map_err(|e| e.to_string())?;
-    let mut writer = Writer::create(output, &recognised.rules, "manaflow benches").map_err(|e| e.to_string())?;
+    let mut writer = Series::create(output, &recognised.rules, "manaflow benches").map_err(|e| e.to_string())?;
     let imported = import(&recognised, &mut writer, &mut |_| {}).map_err(|e| e.to_string())?;
     writer.finish().map_err(|e| e.to_string())?;
     Ok(imported)

@@ -11,7 +11,7 @@ use manaflow_engine::backend::execution::Backend as Execution;
 use manaflow_engine::fixture::{Expects, Judged, Trial, judge, makes_one_of, rlp_chain, storage_without_nonce, trials};
 use manaflow_engine::import::{ImportError, import};
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, validate};
-use manaflow_loader::file::{BlockFile, Writer};
+use manaflow_loader::file::{BlockFile, Series};
 use manaflow_loader::source::fixture::{self, Case};
 use manaflow_loader::source::{Chain, Genesis, Recognised, Source};
 use rayon::ThreadPool;
@@ -349,7 +349,7 @@ impl Worker {
         let chain = Chain::open(genesis.clone(), &[source])?;
         let rules = genesis.rules.clone();
         let recognised = Recognised { rules, sources: vec![Source::Chain(chain)], left_out: vec![] };
-        let mut writer = Writer::create(path, &genesis.rules, "fixtures")?;
+        let mut writer = Series::create(path, &genesis.rules, "fixtures")?;
         import(&recognised, &mut writer, &mut |_| ())?;
         writer.finish()?;
         Ok(())

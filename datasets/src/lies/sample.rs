@@ -8,7 +8,7 @@ use manaflow_engine::double_use::{Assumption, Demand};
 use manaflow_engine::import::import;
 use manaflow_engine::report::Report;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, WindowRequirement, validate};
-use manaflow_loader::file::{BlockFile, Writer};
+use manaflow_loader::file::{BlockFile, Series, Writer};
 use manaflow_loader::model::{BlockRecord, EarlierHeader, Location, Ommers, SegmentStart, TransactionRecord, Value};
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::{self, Recognised, recognise};
@@ -183,7 +183,7 @@ impl Sample {
     pub fn of(recognised: &Recognised) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("imported.mana");
-        let mut writer = Writer::create(&path, &recognised.rules, "test").expect("created");
+        let mut writer = Series::create(&path, &recognised.rules, "test").expect("created");
         import(recognised, &mut writer, &mut |_| {}).expect("imported");
         writer.finish().expect("finished");
         Self::open(&path)

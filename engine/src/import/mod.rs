@@ -15,8 +15,7 @@ use crate::backend::Backends;
 use crate::solo::database::Refusal;
 use crate::solo::record::{Importer, RecordError};
 use crate::solo::state::State;
-use alloy_primitives::map::AddressHashSet;
-use manaflow_loader::file::Writer;
+use manaflow_loader::file::Series;
 use manaflow_loader::model::BlockRecord;
 use manaflow_loader::source::{Recognised, Source};
 
@@ -128,17 +127,15 @@ impl Default for Options {
 
 /// Where it goes.
 struct Out<'a> {
-    writer: &'a mut Writer,
+    writer: &'a mut Series,
     counts: Counts,
     options: Options,
-    /// Signers whose keys are written.
-    signers: AddressHashSet,
 }
 
 /// Imports all sources by the default backends, with hints. `progress` is told the counts now and then.
 pub fn import(
     recognised: &Recognised,
-    writer: &mut Writer,
+    writer: &mut Series,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
     import_by(recognised, writer, Options::default(), progress)
@@ -147,11 +144,11 @@ pub fn import(
 /// Imports all sources. `progress` is told the counts now and then.
 pub fn import_by(
     recognised: &Recognised,
-    writer: &mut Writer,
+    writer: &mut Series,
     options: Options,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    let mut out = Out { writer, counts: Counts::default(), options, signers: AddressHashSet::default() };
+    let mut out = Out { writer, counts: Counts::default(), options };
     let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {
@@ -180,10 +177,11 @@ fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out
         out.writer.code(hash, code.original_byte_slice())?;
     }
     for (signer, key) in importer.take_keys() {
-        if out.signers.insert(signer) {
-            out.writer.signer_key(&key.0)?;
-        }
+        out.writer.signer_key(signer, &key.0)?;
     }
     out.writer.push(&record)?;
+    if out.writer.is_full() {
+        out.writer.close()?;
+    }
     Ok(())
 }

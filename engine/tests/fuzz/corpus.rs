@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256}
 use manaflow_datasets::sign;
 use manaflow_engine::import::import;
 use manaflow_engine::validate::{Checks, Options, Order, Progress, StateRootAt, summarise};
-use manaflow_loader::file::{BlockFile, Writer};
+use manaflow_loader::file::{BlockFile, Series};
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::{self, recognise};
 use manaflow_loader::summary::Summary;
@@ -264,7 +264,7 @@ fn imported() -> Vec<u8> {
     std::fs::write(path("genesis.json"), genesis_json().to_string()).expect("written");
     std::fs::write(path("chain.rlp"), [first_block(), second_block()].concat()).expect("written");
     let found = recognise(&[path("chain.rlp")], &source::Options::default()).expect("it is well-formed");
-    let mut writer = Writer::create(path("x.mana"), &found.rules, "corpus").expect("created");
+    let mut writer = Series::create(path("x.mana"), &found.rules, "corpus").expect("created");
     import(&found, &mut writer, &mut |_| {}).expect("imported");
     writer.finish().expect("written");
     std::fs::read(path("x.mana")).expect("there")

@@ -137,6 +137,12 @@ impl CellTables {
         self.cells.number(raw)
     }
 
+    /// Bytes that the tables will have in the file, about: a cell has 4 or 8.
+    pub fn bytes(&self) -> u64 {
+        let rows = [self.addresses.count(), self.slots.count(), self.spaces.count(), self.cells.count()];
+        rows.into_iter().zip([20, 32, 8, 8]).map(|(rows, bytes)| u64::from(rows) * bytes).sum()
+    }
+
     /// Puts everything into its final order.
     pub fn into_sorted(self) -> SortedCells {
         let (addresses, address_places) = self.addresses.into_sorted(|a| a);

@@ -200,6 +200,17 @@ impl Writer {
         self.guard(|writer| writer.hints.key(key).map_err(Error::io(&writer.folder)))
     }
 
+    /// About how many bytes the file would have if it were finished now: within a few hundredths, unless it is small.
+    ///
+    /// Counted are columns, tables and codes; not header, checksums and what aligns sections.
+    pub fn bytes_expected(&self) -> u64 {
+        let columns: u64 = SPOOLED.into_iter().chain(SPOOLED_MOVES).map(|section| self.spooled(section)).sum();
+        let hints: u64 = [S::SignerKeys, S::SignatureR].map(|section| self.hints.bytes(section)).iter().sum();
+        let last = if self.with_last { 4 * self.move_count } else { 0 };
+        let codes = 40 * u64::from(self.codes.count()) + self.blobs.bytes();
+        columns + hints + last + codes + self.tables.bytes() + 16 * u64::from(self.foreign.count())
+    }
+
     /// Puts the file together, syncs it, and gives it its name, in place of a file that has it already.
     ///
     /// Errors: a segment has no block, or there is none; more keys than signatures; too large; the disk. Nothing is left behind then.

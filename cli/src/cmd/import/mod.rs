@@ -3,7 +3,7 @@
 use crate::exit::{Code, Failure};
 use crate::output::{grouped, tell};
 use crate::progress::{Display, Done};
-use manaflow_loader::file::Writer;
+use manaflow_loader::file::Series;
 use manaflow_loader::source::{Options, Source, recognise};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell(&format!("note: the snapshots are taken as blocks of the chain that begins with {genesis}"));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
-    let mut writer = Writer::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;
+    let mut writer = Series::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;
     let mut display = Display::new("imported", 0);
     let options = manaflow_engine::import::Options { backends, hints: !args.no_hints };
     let imported = manaflow_engine::import::import_by(&recognised, &mut writer, options, &mut |c| {
@@ -77,12 +77,13 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     for note in &imported.notes {
         tell(&format!("note: {note}"));
     }
-    let summary = writer.finish().map_err(super::unwritable)?;
+    let pieces = writer.finish().map_err(super::unwritable)?;
+    let file_bytes: u64 = pieces.iter().map(|piece| piece.summary.file_bytes).sum();
     let c = imported.counts;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::json!({
-            "version": 1, "file": args.output.to_string_lossy(), "bytes": summary.file_bytes, "segments": c.segments, "blocks": c.blocks,
+            "version": 1, "file": args.output.to_string_lossy(), "bytes": file_bytes, "segments": c.segments, "blocks": c.blocks,
             "transactions": c.transactions, "refused": c.refused, "moves": c.moves, "gas": c.gas,
             "left_out": recognised.left_out.len(), "notes": imported.notes, "run": {"seconds": seconds},
         });
@@ -96,7 +97,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
             grouped(c.transactions),
             grouped(c.moves),
             grouped(c.gas),
-            grouped(summary.file_bytes),
+            grouped(file_bytes),
         );
         crate::output::write_to("-".as_ref(), text.as_bytes())?;
     }
