@@ -160,6 +160,34 @@ fn the_first_era_of_mainnet_is_read() {
     assert!(last.hash.to_string().starts_with("0xa6860fef") && last.hash.to_string().ends_with("5fbed4"));
 }
 
+/// The name carries the first bytes of the accumulator, which is computed while the blocks are read.
+#[test]
+fn the_first_era_of_mainnet_is_what_its_name_says() {
+    let Some(data) = data_for("the_first_era_of_mainnet_is_what_its_name_says") else { return };
+    let whole = std::fs::read(data.join("era1/mainnet-00000-5ec1ffb8.era1")).expect("readable");
+    let folder = tempfile::tempdir().expect("a folder");
+    let read = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let options = Options { genesis: Some(data.join("genesis/mainnet.json")), rules: None };
+        let found = recognise(&[path], &options)?;
+        let [Source::Chain(chain)] = found.sources.as_slice() else { panic!("expected one chain") };
+        chain.blocks().try_fold(0, |blocks, block| block.map(|_| blocks + 1))
+    };
+    assert_eq!(read("mainnet-00000-5ec1ffb8.era1", &whole).map_err(|e| e.to_string()), Ok(8192));
+    let said = read("mainnet-00000-5ec1ffb9.era1", &whole).expect_err("another name").to_string();
+    assert!(said.contains("got 5ec1ffb9, expected 5ec1ffb8, the accumulator"), "{said}");
+    // One bit of the last total difficulty, right before the accumulator.
+    let mut changed = whole.clone();
+    let index = whole.len() - 24 - 8 * 8192;
+    changed[index - 40 - 32] ^= 1;
+    let said = read("mainnet-00000-5ec1ffb8.era1", &changed).expect_err("another difficulty").to_string();
+    assert!(
+        said.contains("accumulator: got 0x5ec1ffb8c3b146f42606c74ced973dc1") && said.contains("8192 blocks"),
+        "{said}"
+    );
+}
+
 #[test]
 fn all_mainnet_snapshots_are_read() {
     let Some(data) = data_for("all_mainnet_snapshots_are_read") else { return };

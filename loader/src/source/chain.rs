@@ -4,7 +4,7 @@
 //! and at the first block of each further file, which must continue where the file before it ended. The first block
 //! must be block 0 itself or name it as its parent; every other link is left to validation.
 
-use super::{Genesis, SourceBlock, era1, era1::Era1, rlp_chain::RlpChain};
+use super::{Genesis, SourceBlock, e2store, era1::Era1, rlp_chain::RlpChain};
 use crate::error::{Error, Result};
 use crate::model::{BLOCK_BOUND, SegmentStart};
 use alloy_primitives::U256;
@@ -181,7 +181,7 @@ impl Reader {
             [] => Err(Error::malformed(path, "byte 0", "the file is empty")),
             [0x1f, 0x8b, ..] => Err(Error::malformed(path, "byte 0", "is packed by gzip: unpack it first")),
             [0xc0..=0xff, ..] => RlpChain::open(path).map(Self::Rlp),
-            _ if head == era1::MAGIC => Era1::open(path).map(Self::Era1),
+            _ if head == e2store::MAGIC => Era1::open(path).map(Self::Era1),
             _ => {
                 let reason = "is neither a list in RLP nor the version entry of an era1 file";
                 Err(Error::malformed(path, "byte 0", reason))

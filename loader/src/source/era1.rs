@@ -1,207 +1,135 @@
-//! era1 files: e2store entries with 8,192 blocks of proof-of-work history.
+//! era1 files: e2store entries with up to 8,192 blocks of proof-of-work history.
 //!
-//! Entry: type u16, length u32, reserved u16 (zero), data; little-endian. Version, then for each block header, body,
-//! receipts (snappy framed RLP) and total difficulty (32 bytes little-endian), then accumulator and block index. Other
-//! entries are passed over.
-//! Checked: order and bounds of entries, the block index against where the blocks were found. Not checked: the
-//! accumulator, which proves nothing that the hash chain does not. From receipts only post-state roots are taken.
+//! Version, then for each block header, body, receipts and total difficulty (32 bytes little-endian), then accumulator
+//! and block index. Other entries are passed over.
+//! Checked: order and bounds of entries; the block index against where the blocks were found and what their headers
+//! say; the accumulator against hashes and total difficulties of the blocks; a standard name against both. From
+//! receipts only post-state roots are taken.
 //! Source: the e2store and era1 specifications (eth-clients/e2store-format-specs).
 
-use super::{BLOCK_BYTES_MAX, SourceBlock, split};
-use crate::error::{Error, Result};
-use alloy_primitives::{Bytes, U256};
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use super::e2store::{
+    ACCUMULATOR, Accumulator, BLOCK_INDEX, BODY, COMPONENT_INDEX, ENTRY_HEADER_BYTES, EntryFile, HEADER, Layout,
+    RECEIPTS, TOTAL_DIFFICULTY, Tail, VERSION, check_name,
+};
+use super::{SourceBlock, split};
+use crate::error::Result;
+use alloy_primitives::B256;
+use std::path::Path;
 
-const VERSION: u16 = 0x3265;
-const HEADER: u16 = 0x03;
-const BODY: u16 = 0x04;
-const RECEIPTS: u16 = 0x05;
-const TOTAL_DIFFICULTY: u16 = 0x06;
-const BLOCK_INDEX: u16 = 0x3266;
-const ENTRY_HEADER_BYTES: u64 = 8;
-/// First bytes of every era1 file: the version entry.
-pub(super) const MAGIC: [u8; 8] = [0x65, 0x32, 0, 0, 0, 0, 0, 0];
+/// Bytes read ahead: a file is read from its start to its end.
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// Reader of one era1 file.
 #[derive(Debug)]
 pub struct Era1 {
-    path: PathBuf,
-    reader: BufReader<File>,
-    length: u64,
-    /// Start of the next entry.
-    offset: u64,
-    /// Start of the entry being read, for errors.
-    entry: u64,
-    /// Number in the first block's header.
-    first: Option<u64>,
+    file: EntryFile,
+    tail: Tail,
     /// Where each block's header entry was found.
     starts: Vec<u64>,
+    computed: Accumulator,
+    /// The accumulator that the file states, once it was met.
+    stated: Option<B256>,
     is_finished: bool,
 }
 
 impl Era1 {
-    /// Opens a file and reads its version entry.
+    /// Opens a file, reads its version entry and the block index at its end.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
-        let length = file.metadata().map_err(Error::io(path))?.len();
-        let mut era1 = Self {
-            path: path.to_path_buf(),
-            reader: BufReader::with_capacity(1 << 16, file),
-            length,
-            offset: 0,
-            entry: 0,
-            first: None,
-            starts: Vec::new(),
-            is_finished: false,
-        };
-        let (kind, length) = era1.next_entry()?;
-        if (kind, length) != (VERSION, 0) {
-            return Err(era1.malformed(format!("got entry {kind:#06x} of {length} bytes, expected an e2store version")));
+        let mut file = EntryFile::open(path, BUFFER_BYTES)?;
+        let tail = Tail::read(&mut file)?;
+        if tail.layout != Layout::Era1 {
+            return Err(
+                tail.malformed(&file, "got a component index, that of an ere file, expected that of an era1 file")
+            );
         }
-        Ok(era1)
+        check_name(&mut file, &tail)?;
+        file.seek(ENTRY_HEADER_BYTES)?;
+        let (starts, computed) = (Vec::new(), Accumulator::default());
+        Ok(Self { file, tail, starts, computed, stated: None, is_finished: false })
     }
 
     /// The next block, `None` after the block index at the end. Its number is the one in its header.
     pub fn next_block(&mut self) -> Result<Option<SourceBlock>> {
         while !self.is_finished {
-            let start = self.offset;
-            let (kind, length) = self.next_entry()?;
+            let start = self.file.offset;
+            let (kind, length) = self.file.next_entry()?;
             match kind {
-                HEADER => return self.block(start, length).map(Some),
-                BODY | RECEIPTS | TOTAL_DIFFICULTY | VERSION => {
-                    return Err(self.malformed(format!("got entry {kind:#06x}, expected a block's header")));
+                HEADER if self.stated.is_some() => {
+                    return Err(self.file.malformed("got a block's header, expected none after the accumulator"));
                 }
-                BLOCK_INDEX => self.finish(length)?,
-                // The accumulator (0x07), and what later versions of the format may add.
-                _ => self.skip(length)?,
+                HEADER => return self.block(start, length).map(Some),
+                BODY | RECEIPTS | TOTAL_DIFFICULTY | VERSION | COMPONENT_INDEX => {
+                    return Err(self.file.malformed(format!("got entry {kind:#06x}, expected a block's header")));
+                }
+                ACCUMULATOR if self.stated.is_some() => {
+                    return Err(self.file.malformed("got a second accumulator, expected one"));
+                }
+                ACCUMULATOR => {
+                    let stated = self.file.accumulator(length)?;
+                    let computed = self.computed.root();
+                    if stated != computed {
+                        let blocks = self.starts.len();
+                        let reason = format!(
+                            "accumulator: got {stated}, expected {computed} of hashes and total difficulties of the \
+                             {blocks} blocks"
+                        );
+                        return Err(self.file.malformed(reason));
+                    }
+                    self.stated = Some(stated);
+                }
+                BLOCK_INDEX => self.finish()?,
+                // What later versions of the format may add.
+                _ => self.file.skip(length)?,
             }
         }
         Ok(None)
     }
 
     fn block(&mut self, start: u64, header_length: u64) -> Result<SourceBlock> {
-        let header = self.unpack(header_length)?;
-        let length = self.expect(BODY)?;
-        let body = self.unpack(length)?;
-        let mut block = split::header_and_body(&header, &body).map_err(|e| self.malformed(e))?;
-        let length = self.expect(RECEIPTS)?;
-        let receipts = self.unpack(length)?;
-        block.witness_roots =
-            split::witness_roots(&receipts, block.transactions.len()).map_err(|e| self.malformed(e))?;
-        let length = self.expect(TOTAL_DIFFICULTY)?;
-        if length != 32 {
-            return Err(self.malformed(format!("total difficulty: got {length} bytes, expected 32")));
+        let row = self.starts.len() as u64;
+        if row == self.tail.count {
+            let reason = format!("got count {row}, the file has more blocks");
+            return Err(self.tail.malformed(&self.file, reason));
         }
-        let total_difficulty = self.read(length)?;
-        block.total_difficulty = U256::try_from_le_slice(&total_difficulty);
-        self.first.get_or_insert(block.header.number);
+        let file = &mut self.file;
+        let header = file.unpack(header_length)?;
+        let length = file.expect(BODY)?;
+        let body = file.unpack(length)?;
+        let mut block = split::header_and_body(&header, &body).map_err(|e| file.malformed(e))?;
+        self.tail.check_number(file, row, block.header.number)?;
+        let length = file.expect(RECEIPTS)?;
+        let receipts = file.unpack(length)?;
+        block.witness_roots =
+            split::witness_roots(&receipts, block.transactions.len()).map_err(|e| file.malformed(e))?;
+        let length = file.expect(TOTAL_DIFFICULTY)?;
+        let total_difficulty = file.total_difficulty(length)?;
+        block.total_difficulty = Some(total_difficulty);
+        self.computed.push(block.hash, total_difficulty);
         self.starts.push(start);
+        self.file.blocks += 1;
         Ok(block)
     }
 
-    /// Reads the block index and checks that the file ends with it.
-    fn finish(&mut self, length: u64) -> Result<()> {
+    /// Checks the block index, which was read beforehand.
+    fn finish(&mut self) -> Result<()> {
+        let (file, tail) = (&self.file, &self.tail);
         let count = self.starts.len() as u64;
-        if length != 16 + 8 * count {
-            return Err(self.malformed(format!(
-                "block index: got {length} bytes, expected {} for {count} blocks",
-                16 + 8 * count
-            )));
+        if file.entry != tail.start {
+            return Err(file.malformed(format!("got a block index, expected it at byte {}, at the end", tail.start)));
         }
-        if self.offset + length != self.length {
-            return Err(self.malformed(format!(
-                "{} bytes after the block index",
-                self.length.saturating_sub(self.offset + length)
-            )));
+        if tail.count != count {
+            return Err(tail.malformed(file, format!("got count {}, expected {count}", tail.count)));
         }
-        let index_start = self.entry;
-        let data = self.read(length)?;
-        let words: Vec<u64> = data
-            .chunks_exact(8)
-            .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
-            .collect();
-        let expected = self.starts.iter().map(|start| start.wrapping_sub(index_start));
-        if words[words.len() - 1] != count {
-            return Err(self.malformed(format!("block index: got count {}, expected {count}", words[words.len() - 1])));
+        for (row, start) in (0..).zip(&self.starts) {
+            let (got, expected) = (tail.offset(row, 0), start.wrapping_sub(tail.start) as i64);
+            if got != expected {
+                return Err(tail.malformed(file, format!("row {row}: got offset {got}, expected {expected}")));
+            }
         }
-        if let Some(first) = self.first
-            && words[0] != first
-        {
-            return Err(self.malformed(format!("block index: got first block {}, its header says {first}", words[0])));
-        }
-        if let Some((row, (got, expected))) =
-            words[1..].iter().zip(expected).enumerate().find(|(_, (got, expected))| *got != expected)
-        {
-            let (got, expected) = (*got as i64, expected as i64);
-            return Err(self.malformed(format!("block index: row {row}: got offset {got}, expected {expected}")));
+        if self.stated.is_none() {
+            return Err(tail.malformed(file, "got no accumulator (entry 0x0007) before it, expected one"));
         }
         self.is_finished = true;
         Ok(())
-    }
-
-    fn malformed(&self, reason: impl Into<String>) -> Error {
-        let place = format!("byte {} (block {} of the file)", self.entry, self.starts.len() + 1);
-        Error::malformed(&self.path, place, reason)
-    }
-
-    /// Type and length of the next entry, whose data is in the file.
-    fn next_entry(&mut self) -> Result<(u16, u64)> {
-        self.entry = self.offset;
-        if self.length.saturating_sub(self.offset) < ENTRY_HEADER_BYTES {
-            return Err(self.malformed("the file ends before its block index"));
-        }
-        let h = self.read(ENTRY_HEADER_BYTES)?;
-        let kind = u16::from_le_bytes([h[0], h[1]]);
-        let length = u64::from(u32::from_le_bytes([h[2], h[3], h[4], h[5]]));
-        if (h[6], h[7]) != (0, 0) {
-            return Err(self.malformed(format!("entry {kind:#06x}: reserved bytes are not zero")));
-        }
-        let left = self.length - self.offset;
-        if length > left {
-            return Err(self.malformed(format!("entry {kind:#06x} has {length} bytes, the file has {left} more")));
-        }
-        Ok((kind, length))
-    }
-
-    fn expect(&mut self, expected: u16) -> Result<u64> {
-        let (kind, length) = self.next_entry()?;
-        if kind == expected {
-            Ok(length)
-        } else {
-            Err(self.malformed(format!("got entry {kind:#06x}, expected {expected:#06x}")))
-        }
-    }
-
-    fn read(&mut self, count: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let got = (&mut self.reader).take(count).read_to_end(&mut bytes).map_err(Error::io(&self.path))? as u64;
-        if got != count {
-            return Err(self.malformed(format!("the file ends {} bytes short", count - got)));
-        }
-        self.offset += count;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, count: u64) -> Result<()> {
-        // The length fits in 32 bits.
-        self.reader.seek_relative(count as i64).map_err(Error::io(&self.path))?;
-        self.offset += count;
-        Ok(())
-    }
-
-    /// The next `length` bytes, unpacked.
-    fn unpack(&mut self, length: u64) -> Result<Bytes> {
-        let packed = self.read(length)?;
-        let mut bytes = Vec::new();
-        snap::read::FrameDecoder::new(packed.as_slice())
-            .take(BLOCK_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| self.malformed(format!("snappy: {e}")))?;
-        if bytes.len() as u64 > BLOCK_BYTES_MAX {
-            return Err(self.malformed(format!("unpacks to more than {BLOCK_BYTES_MAX} bytes")));
-        }
-        Ok(bytes.into())
     }
 }

@@ -8,6 +8,7 @@
 //! whole.
 
 pub mod chain;
+mod e2store;
 pub mod era1;
 pub mod fixture;
 pub mod genesis;
