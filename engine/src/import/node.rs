@@ -5,10 +5,13 @@ use super::prepare::prepare_all;
 use super::{Counts, ImportError, Options, Out, chain, push};
 use crate::solo::asked::AskedState;
 use crate::solo::record::{BlockInput, Importer};
+use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Transaction;
-use alloy_primitives::{Address, Bloom, Log, U256};
+use alloy_primitives::{Address, Bloom, KECCAK256_EMPTY, Log, U256, keccak256};
 use manaflow_loader::model::{BlockRecord, Mark, TransactionRecord, Value};
-use manaflow_loader::source::node::{NodeBlock, NodeRange, Prestate, Prestates, StateBefore, Wanted};
+use manaflow_loader::source::node::{
+    Found, FoundAccount, NodeBlocks, NodeRange, Prestate, Prestates, StateBefore, Wanted, Way, Witness,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -22,6 +25,14 @@ struct Prepared {
     number: u64,
     input: BlockInput,
     prestates: Option<Prestates>,
+    witness: Option<Witness>,
+}
+
+impl Prepared {
+    /// Whether the source says what this block finds, and of no other.
+    fn is_alone(&self) -> bool {
+        self.prestates.is_some() || self.witness.is_some()
+    }
 }
 
 /// Imports the blocks of a node as one segment.
@@ -60,22 +71,22 @@ pub(super) fn import(
     Ok(())
 }
 
-fn next_batch(
-    blocks: &mut impl Iterator<Item = manaflow_loader::Result<NodeBlock>>,
-    name: &str,
-    options: Options,
-) -> Result<Vec<Prepared>, ImportError> {
-    let (mut list, mut prestates, mut transactions) = (Vec::new(), Vec::new(), 0);
-    while list.len() < TRIED_BLOCKS && transactions < TRIED_TRANSACTIONS {
+fn next_batch(blocks: &mut NodeBlocks, name: &str, options: Options) -> Result<Vec<Prepared>, ImportError> {
+    let (mut list, mut said, mut transactions) = (Vec::new(), Vec::new(), 0);
+    // At the head of a chain nobody waits for the next block with one in hand.
+    let mut is_open = true;
+    while is_open && list.len() < TRIED_BLOCKS && transactions < TRIED_TRANSACTIONS {
         let Some(node_block) = blocks.next().transpose()? else { break };
         transactions += node_block.block.transactions.len();
-        prestates.push(node_block.prestates);
+        said.push((node_block.prestates, node_block.witness));
         list.push(node_block.block);
+        is_open = blocks.is_ready();
     }
     let numbers: Vec<u64> = list.iter().map(|block| block.number).collect();
     let inputs = prepare_all(list, name, options)?;
-    let whole = numbers.into_iter().zip(inputs).zip(prestates);
-    Ok(whole.map(|((number, input), prestates)| Prepared { number, input, prestates }).collect())
+    let whole = numbers.into_iter().zip(inputs).zip(said);
+    let put = |((number, input), (prestates, witness))| Prepared { number, input, prestates, witness };
+    Ok(whole.map(put).collect())
 }
 
 /// Blocks on a state that is asked for.
@@ -87,7 +98,8 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn new(range: &'a NodeRange, before: StateBefore, options: Options) -> Self {
-        let mut importer = Importer::new(AskedState::new(range.numbers.0), range.rules.clone(), None);
+        let mut importer =
+            Importer::new(AskedState::new(range.numbers.0, range.way == Way::Prestate), range.rules.clone(), None);
         importer.set_backend(options.backends.execution);
         Self { name: range.node.name(), before, importer }
     }
@@ -100,11 +112,11 @@ impl<'a> Asked<'a> {
     ) -> Result<(), ImportError> {
         for batch in receiver {
             let mut waiting: VecDeque<Prepared> = batch?.into();
-            // Traces say what one block finds, if all before it are recorded; so each is tried alone.
-            let together = if waiting.iter().any(|block| block.prestates.is_some()) { 1 } else { waiting.len() };
+            // Traces and witnesses say what one block finds, if all before it are recorded; so each is tried alone.
+            let together = if waiting.iter().any(Prepared::is_alone) { 1 } else { waiting.len() };
             while !waiting.is_empty() {
                 let count = together.min(waiting.len());
-                self.prepare(waiting.iter().take(count))?;
+                self.prepare(&waiting, count)?;
                 self.record(&mut waiting, count, out)?;
             }
             progress(&out.counts);
@@ -113,9 +125,9 @@ impl<'a> Asked<'a> {
     }
 
     /// Lists what traces say of a block, and asks for what any block is bound to look at.
-    fn prepare<'b>(&mut self, blocks: impl Iterator<Item = &'b Prepared>) -> Result<(), ImportError> {
+    fn prepare(&mut self, waiting: &VecDeque<Prepared>, count: usize) -> Result<(), ImportError> {
         let mut wanted = Wanted::default();
-        for block in blocks {
+        for block in waiting.iter().take(count) {
             let state = self.importer.state();
             for (addr, prestate) in block.prestates.iter().flatten().flatten() {
                 if !state.knows_account(*addr) {
@@ -127,17 +139,33 @@ impl<'a> Asked<'a> {
                     }
                 }
             }
-            predict(&block.input, &mut wanted);
+            for code in block.witness.iter().flat_map(|witness| &witness.codes) {
+                state.list_code(keccak256(code), code.clone());
+            }
+            // What a witness has costs nothing to ask for, and it need not have what is only likely.
+            if block.witness.is_none() {
+                predict(&block.input, &mut wanted);
+            }
         }
         self.importer.state().leave_unknown(&mut wanted);
-        self.ask(&wanted)
+        self.ask(&wanted, waiting.front())
     }
 
-    fn ask(&mut self, wanted: &Wanted) -> Result<(), ImportError> {
-        if !wanted.is_empty() {
-            let found = self.before.ask(wanted)?;
-            self.importer.state().list(wanted, found);
+    /// Asks the block's own witness, if it has one, else the node.
+    fn ask(&mut self, wanted: &Wanted, block: Option<&Prepared>) -> Result<(), ImportError> {
+        if wanted.is_empty() {
+            return Ok(());
         }
+        let found = match block.and_then(|block| Some((block.number, block.witness.as_ref()?))) {
+            Some((number, witness)) => look_up(witness, wanted).map_err(|error| ImportError::Decode {
+                source_name: self.name.to_string(),
+                block: number,
+                part: "witness".into(),
+                reason: error.to_string(),
+            })?,
+            None => self.before.ask(wanted)?,
+        };
+        self.importer.state().list(wanted, found);
         Ok(())
     }
 
@@ -172,10 +200,39 @@ impl<'a> Asked<'a> {
             self.importer.take_codes();
             self.importer.take_keys();
             let wanted = self.importer.state().take_wanted();
-            self.ask(&wanted)?;
+            self.ask(&wanted, waiting.front())?;
         }
         Ok(())
     }
+}
+
+/// Cells by a witness: proven by the nodes that lead to them, or not there. A node that is not there leaves them unknown.
+fn look_up(witness: &Witness, wanted: &Wanted) -> Result<Found, TrieError> {
+    let known = |result| match result {
+        Ok(value) => Ok(Some(value)),
+        Err(TrieError::Missing { .. }) => Ok(None),
+        Err(other) => Err(other),
+    };
+    let mut trie = StateTrie::from_nodes(witness.state_root, witness.nodes.iter().cloned())?;
+    let mut found = Found::default();
+    for &addr in &wanted.accounts {
+        let account = known(trie.account(addr))?.map(|fields| {
+            let (nonce, balance, code_hash) = fields.unwrap_or((0, U256::ZERO, KECCAK256_EMPTY));
+            FoundAccount { is_present: fields.is_some(), balance, nonce, code_hash, code: None }
+        });
+        found.accounts.push((addr, account));
+    }
+    for &(addr, slot) in &wanted.slots {
+        let word = match trie.storage(addr, slot) {
+            Ok(word) => Some(word),
+            Err(TrieError::Missing { .. }) => None,
+            Err(other) => return Err(other),
+        };
+        found.slots.push(((addr, slot), word));
+    }
+    let hashes = wanted.hashes.iter().filter_map(|number| Some((*number, *witness.hashes.get(number)?)));
+    found.hashes = hashes.collect();
+    Ok(found)
 }
 
 /// What a block looks at whatever it executes.

@@ -46,14 +46,18 @@ pub struct AskedState {
     layer: Layer,
     /// Cells that were asked for and are not known.
     wanted: Wanted,
-    /// What somebody said that he cannot say: system transactions assume it, others take it as absent.
+    /// What somebody said that he cannot say: system transactions assume it, others take it as absent, or fail.
     unknown: Wanted,
+    /// Whether a list leaves out nothing but what is absent.
+    is_listed: bool,
 }
 
 impl AskedState {
-    /// The state before block `first`, of which nothing is known.
-    pub fn new(first: u64) -> Self {
+    /// The state before block `first`, of which nothing is known. `is_listed` says what it means that whoever is asked
+    /// cannot tell: that the cell is absent, as for cells that a trace of a transaction leaves out; else nothing.
+    pub fn new(first: u64, is_listed: bool) -> Self {
         Self {
+            is_listed,
             first,
             state: MemoryState::new(Before::Snapshot(first)),
             layer: Layer::default(),
@@ -142,7 +146,8 @@ impl AskedState {
         self.state.list_storage(addr, slot, word);
     }
 
-    fn list_code(&mut self, hash: B256, code: Bytes) {
+    /// Lists code.
+    pub fn list_code(&mut self, hash: B256, code: Bytes) {
         self.state.set_code(hash, bytecode(code));
     }
 
@@ -165,9 +170,16 @@ impl AskedState {
         self.layer = Layer::default();
     }
 
-    /// The version of what nobody can say. Ordinary transactions take it as a source's list does not have it.
-    fn unlisted(&self, system: bool) -> Version {
-        if system { Version::Assumed } else { Version::Base(self.first) }
+    /// The version of what is not known, or never will be.
+    fn unlisted(&self, system: bool, is_unknown: bool, cell: impl Fn() -> String) -> Result<Version, Refusal> {
+        match (system, is_unknown && !self.is_listed) {
+            (true, _) => Ok(Version::Assumed),
+            (false, false) => Ok(Version::Base(self.first)),
+            (false, true) => Err(Refusal::Unavailable {
+                reason: format!("nobody says what {} was before block {}", cell(), self.first),
+                is_input: true,
+            }),
+        }
     }
 }
 
@@ -177,10 +189,11 @@ impl State for AskedState {
             return Ok(*known);
         }
         if !self.state.knows_account(addr) {
-            if !self.unknown.accounts.contains(&addr) {
+            let is_unknown = self.unknown.accounts.contains(&addr);
+            if !is_unknown {
                 self.wanted.accounts.insert(addr);
             }
-            return Ok((AccountValue::ABSENT, self.unlisted(system)));
+            return Ok((AccountValue::ABSENT, self.unlisted(system, is_unknown, || addr.to_string())?));
         }
         self.state.account(addr, system)
     }
@@ -198,10 +211,12 @@ impl State for AskedState {
         if virgin.is_some() || self.state.has_virgin_storage(addr) {
             return Ok((U256::ZERO, Version::Virgin));
         }
-        if !self.unknown.slots.contains(&(addr, slot)) {
+        let is_unknown = self.unknown.slots.contains(&(addr, slot));
+        if !is_unknown {
             self.wanted.slots.insert((addr, slot));
         }
-        Ok((U256::ZERO, self.unlisted(system)))
+        let cell = || format!("slot {slot:#x} of {addr}");
+        Ok((U256::ZERO, self.unlisted(system, is_unknown, cell)?))
     }
 
     fn block_hash(&mut self, number: u64) -> Result<Option<(B256, Version)>, Refusal> {

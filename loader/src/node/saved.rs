@@ -17,11 +17,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Beginnings of the methods that are looked for in names of files.
 const NAMESPACES: [&str; 3] = ["eth_", "debug_", "web3_"];
+
+/// Folders are walked to this depth, enough for what a person lays out; links may make a tree endless.
+const DEPTH_MAX: usize = 8;
 
 /// What a call was: method, and parameters that are texts.
 type Key = (String, Vec<String>);
@@ -44,12 +48,35 @@ pub struct SavedAnswers {
     bytes: AtomicU64,
 }
 
-/// Whether a file's name says that it holds an answer.
-pub(crate) fn is_answer(path: &Path) -> bool {
-    key_of_name(path).is_some() || path.extension().is_some_and(|e| e == "io")
-}
+/// Bytes at the beginning of a file that are looked at to tell what it is.
+const HEAD: u64 = 4096;
 
 impl SavedAnswers {
+    /// Whether a path leads to saved answers: the first of a folder's files that is of one of the three forms says so.
+    pub fn are_in(path: &Path) -> bool {
+        fn is_answer(path: &Path) -> bool {
+            let is_pair = || {
+                let mut head = Vec::new();
+                let read = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+                let text = String::from_utf8_lossy(&head);
+                read.is_ok() && ["\"request\"", "\"method\""].iter().all(|word| text.contains(word))
+            };
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("io") => true,
+                Some("json") => key_of_name(path).is_some() || is_pair(),
+                _ => false,
+            }
+        }
+        fn any(path: &Path, depth: usize) -> bool {
+            if !path.is_dir() {
+                return path.is_file() && is_answer(path);
+            }
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            depth < DEPTH_MAX && entries.map(|entry| entry.path()).any(|path| any(&path, depth + 1))
+        }
+        any(path, 0)
+    }
+
     /// Reads a folder, or one file. Errors: JSON that is malformed where it is read; two answers to one call that differ.
     pub fn open(path: &Path) -> Result<Self> {
         let mut saved = Self {
@@ -80,8 +107,11 @@ impl SavedAnswers {
             let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
             let mut paths: Vec<_> = entries.map_err(Error::io(path))?.into_iter().map(|entry| entry.path()).collect();
             paths.sort();
-            // Deep enough for what a person lays out; links may make a tree endless.
-            return if depth < 8 { paths.iter().try_for_each(|path| self.add(path, depth + 1)) } else { Ok(()) };
+            return if depth < DEPTH_MAX {
+                paths.iter().try_for_each(|path| self.add(path, depth + 1))
+            } else {
+                Ok(())
+            };
         }
         if let Some(key) = key_of_name(path) {
             self.answers.insert(key, Place::File(path.to_path_buf()));

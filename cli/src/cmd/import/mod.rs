@@ -1,5 +1,7 @@
 //! `manaflow import`: sources → moves → a block file.
 
+mod node;
+
 use crate::exit::{Code, Failure};
 use crate::output::{grouped, tell};
 use crate::progress::{Display, Done};
@@ -13,22 +15,28 @@ Examples:
   manaflow import chain.rlp --genesis genesis.json -o chain.mana     what `geth export` writes
   manaflow import mainnet-00000-5ec1ffb8.era1 --genesis mainnet.json -o era.mana
   manaflow import snapshots/ -o blocks.mana                          folders with block.json and pre_state.json
+  manaflow import --rpc http://localhost:8545 --blocks 19000000..19000099 -o blocks.mana       an archive node
+  manaflow import --rpc https://node.example --blocks 19000000.. --verify-proofs -o new.mana   proven befores
+  manaflow import answers/ -o blocks.mana                            what `curl` or `cast rpc` saved of a node
 
 RLP and era1 files hold blocks from genesis on and need --genesis. A snapshot is a folder with block.json and
 pre_state.json; codes.jsonl and block_hashes.json lie beside them or in a folder above.
 
 Import executes and records; it never judges. Whether the blocks are valid says `manaflow validate`.";
 
+/// Blocks that a dry run imports.
+const DRY_BLOCKS: u64 = 16;
+
 /// Arguments of `import`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files or folders: RLP chains, era1 files, block snapshots.
-    #[arg(required = true, value_name = "SOURCE")]
+    /// Files or folders: RLP chains, era1 files, block snapshots, saved answers of a node.
+    #[arg(required_unless_present = "rpc", value_name = "SOURCE")]
     sources: Vec<PathBuf>,
     /// The block file to write.
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
     /// Genesis of RLP and era1 files, in go-ethereum's form.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
@@ -38,6 +46,8 @@ pub struct Args {
     /// Worker threads; default: all cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    #[command(flatten)]
+    node: node::NodeArgs,
     #[command(flatten)]
     backend: super::BackendArgs,
     /// Leave out the hints for signatures: public keys of signers and R.y, about 90 bytes a transaction, which make
@@ -52,12 +62,29 @@ pub struct Args {
 /// Runs `import`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
     let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
-    let output = super::block_file_output(&args.output, &inputs)?;
+    // Only a dry run has none.
+    let named = args.output.clone().unwrap_or_default();
+    let output = if args.node.dry_run { named.clone() } else { super::block_file_output(&named, &inputs)? };
     super::validate::start_threads(args.threads)?;
     let backends = args.backend.choose()?;
     let started = Instant::now();
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
-    let recognised = recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?;
+    let mut asked = args.node.open(&args.sources, args.genesis.as_ref(), rules.clone())?;
+    if asked.is_none() && args.node.is_given() {
+        let words = "--blocks, --befores, --verify-proofs, --follow and --dry-run are for nodes, live or saved";
+        return Err(Failure::Usage(words.into()));
+    }
+    if let Some(asked) = asked.as_mut().filter(|_| args.node.dry_run) {
+        asked.tell();
+        return dry_run(asked, args, backends);
+    }
+    let recognised = match &asked {
+        Some(asked) => {
+            asked.tell();
+            asked.recognised()
+        }
+        None => recognise(&args.sources, &Options { genesis: args.genesis.clone(), rules })?,
+    };
     for left_out in &recognised.left_out {
         tell(&format!("left out: {}: {}", left_out.path.display(), left_out.reason));
     }
@@ -67,15 +94,19 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
     let mut writer = Series::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;
-    let mut display = Display::new("imported", 0);
+    let blocks_total = asked.as_ref().map_or(0, node::Asked::blocks_total);
+    let mut display = Display::new("imported", blocks_total);
     let options = manaflow_engine::import::Options { backends, hints: !args.no_hints };
     let imported = manaflow_engine::import::import_by(&recognised, &mut writer, options, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
-        display.show(done, 0, "");
+        display.show(done, blocks_total, "");
     })?;
     display.finish();
     for note in &imported.notes {
         tell(&format!("note: {note}"));
+    }
+    if let Some(asked) = &asked {
+        tell(&asked.traffic_words());
     }
     let pieces = writer.finish().map_err(super::unwritable)?;
     let file_bytes: u64 = pieces.iter().map(|piece| piece.summary.file_bytes).sum();
@@ -83,21 +114,62 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::json!({
-            "version": 1, "file": args.output.to_string_lossy(), "bytes": file_bytes, "segments": c.segments, "blocks": c.blocks,
+            "version": 1, "file": named.to_string_lossy(), "bytes": file_bytes, "segments": c.segments, "blocks": c.blocks,
             "transactions": c.transactions, "refused": c.refused, "moves": c.moves, "gas": c.gas,
-            "left_out": recognised.left_out.len(), "notes": imported.notes, "run": {"seconds": seconds},
+            "left_out": recognised.left_out.len(), "notes": imported.notes, "node": asked.as_ref().map(node::Asked::json),
+            "run": {"seconds": seconds},
         });
         crate::output::write_to("-".as_ref(), format!("{json}\n").as_bytes())?;
     } else {
         let text = format!(
             "{}: {} blocks in {} segments, {} transactions, {} moves, {} gas; {} bytes, {seconds:.1} s\n",
-            args.output.display(),
+            named.display(),
             grouped(c.blocks),
             grouped(c.segments),
             grouped(c.transactions),
             grouped(c.moves),
             grouped(c.gas),
             grouped(file_bytes),
+        );
+        crate::output::write_to("-".as_ref(), text.as_bytes())?;
+    }
+    Ok(Code::Success)
+}
+
+/// Imports the first blocks of a node to a folder that goes away, and says what all of them would ask.
+fn dry_run(
+    asked: &mut node::Asked,
+    args: &Args,
+    backends: manaflow_engine::backend::Backends,
+) -> Result<Code, Failure> {
+    let (tried, total) = asked.cut(DRY_BLOCKS);
+    let folder = tempfile::tempdir().map_err(Failure::output(std::env::temp_dir()))?;
+    let recognised = asked.recognised();
+    let path = folder.path().join("dry.mana");
+    let mut writer = Series::create(&path, &recognised.rules, "dry run").map_err(super::unwritable)?;
+    let options = manaflow_engine::import::Options { backends, hints: !args.no_hints };
+    let counts = manaflow_engine::import::import_by(&recognised, &mut writer, options, &mut |_| {})?.counts;
+    let estimate = asked.estimate(tried, total);
+    if args.json {
+        let json = serde_json::json!({
+            "version": 1, "dry_run": {
+                "blocks": total, "tried": tried, "transactions": counts.transactions, "moves": counts.moves,
+                "calls": estimate.calls, "bytes": estimate.bytes,
+            },
+            "node": asked.json(),
+        });
+        crate::output::write_to("-".as_ref(), format!("{json}\n").as_bytes())?;
+    } else {
+        let text = format!(
+            "{}: the first {} blocks have {} transactions and {} moves; all {} blocks would ask about {} calls and \
+             {} bytes of answers at that rate, less where blocks touch what earlier ones touched\n",
+            asked.name(),
+            grouped(tried),
+            grouped(counts.transactions),
+            grouped(counts.moves),
+            grouped(total),
+            grouped(estimate.calls),
+            grouped(estimate.bytes),
         );
         crate::output::write_to("-".as_ref(), text.as_bytes())?;
     }

@@ -2,6 +2,7 @@
 
 use super::answers::{self, block_call, block_in};
 use super::prestate::{self, Prestates};
+use super::witness::{self, Witness};
 use super::{NodeRange, Way};
 use crate::error::Result;
 use crate::model::BLOCK_BOUND;
@@ -12,11 +13,15 @@ use alloy_primitives::B256;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Blocks that are asked for at a time.
 const WINDOW: u64 = 32;
 /// Of them with their traces, which are far larger.
 const TRACED_WINDOW: u64 = 8;
+
+/// Pause between two questions for the newest block; no chain here makes blocks faster for long.
+const POLL: Duration = Duration::from_secs(2);
 
 /// A block, and what the node says its transactions found.
 #[derive(Clone, Debug)]
@@ -25,6 +30,8 @@ pub struct NodeBlock {
     pub block: SourceBlock,
     /// Traces, where that is the way.
     pub prestates: Option<Prestates>,
+    /// The witness, where that is the way.
+    pub witness: Option<Witness>,
 }
 
 /// Stream of a node's blocks.
@@ -35,9 +42,14 @@ pub struct NodeBlocks {
     is_raw: bool,
     way: Way,
     next: u64,
+    /// The last block that may be asked for.
     last: u64,
+    /// The last block that will be, if it is waited for; and how many must be on top of a block.
+    follow: Option<(u64, u64)>,
     /// Hash of the block before.
     before: Option<(u64, B256)>,
+    /// State root after the block before.
+    state_root: B256,
     waiting: VecDeque<NodeBlock>,
     /// Whether the node has receipts of whole blocks; asked while it is not known.
     has_receipts: bool,
@@ -50,13 +62,17 @@ impl NodeBlocks {
             Some(genesis) => Some((0, genesis.hash)),
             None => range.parent.as_ref().map(|parent| (parent.header.number, parent.hash)),
         };
+        let state_root = range.parent.as_ref().map(|parent| parent.header.state_root);
         Self {
+            state_root: state_root.unwrap_or_default(),
             node: range.node.clone(),
             rules: range.rules.clone(),
             is_raw: range.is_raw,
             way: range.way,
             next: range.numbers.0.max(1),
-            last: range.numbers.1,
+            // Whoever follows asks what there is before the first block.
+            last: if range.follow.is_some() { 0 } else { range.numbers.1 },
+            follow: range.follow.map(|behind| (range.numbers.1, behind)),
             before,
             waiting: VecDeque::new(),
             has_receipts: true,
@@ -64,7 +80,26 @@ impl NodeBlocks {
         }
     }
 
+    /// Whether the next block can be had without waiting until the chain has it.
+    pub fn is_ready(&self) -> bool {
+        !self.waiting.is_empty() || self.next <= self.last
+    }
+
+    /// Waits until the chain has the next block, with enough others on top of it.
+    fn wait(&mut self) -> Result<()> {
+        let Some((last, behind)) = self.follow else { return Ok(()) };
+        while !self.is_ready() && self.next <= last {
+            let newest = answers::quantity_of(self.node.as_ref(), &Call::new("eth_blockNumber", []))?;
+            self.last = newest.saturating_sub(behind).min(last);
+            if !self.is_ready() {
+                std::thread::sleep(POLL);
+            }
+        }
+        Ok(())
+    }
+
     fn next_block(&mut self) -> Result<Option<NodeBlock>> {
+        self.wait()?;
         if self.waiting.is_empty() && self.next <= self.last {
             self.ask()?;
         }
@@ -73,13 +108,17 @@ impl NodeBlocks {
 
     /// Asks for the next window.
     fn ask(&mut self) -> Result<()> {
-        let most = if self.way == Way::Prestate { TRACED_WINDOW } else { WINDOW };
+        // What is asked of each block beside itself.
+        let more = match self.way {
+            Way::Prestate => Some(prestate::call as fn(u64) -> Call),
+            Way::Witness => Some(witness::call as fn(u64) -> Call),
+            Way::Genesis | Way::Calls | Way::Proofs => None,
+        };
+        let most = if more.is_some() { TRACED_WINDOW } else { WINDOW };
         let numbers: Vec<u64> =
             (self.next..=self.last.min(self.next.saturating_add(most - 1)).min(BLOCK_BOUND)).collect();
         let mut calls: Vec<Call> = numbers.iter().map(|&number| block_call(number, self.is_raw)).collect();
-        if self.way == Way::Prestate {
-            calls.extend(numbers.iter().map(|&number| prestate::call(number)));
-        }
+        calls.extend(more.iter().flat_map(|call| numbers.iter().map(|&number| call(number))));
         let mut answers = self.node.ask(&calls)?.into_iter();
         let node = self.node.clone();
         let node = node.as_ref();
@@ -94,11 +133,16 @@ impl NodeBlocks {
         }
         self.add_roots(&mut blocks)?;
         for (i, block) in blocks.into_iter().enumerate() {
-            let prestates = match answers.next() {
-                Some(answer) => Some(prestate::read(node, &calls[numbers.len() + i], &block, answer)?),
-                None => None,
-            };
-            self.waiting.push_back(NodeBlock { block, prestates });
+            let (mut prestates, mut witness) = (None, None);
+            if let Some(answer) = answers.next() {
+                let call = &calls[numbers.len() + i];
+                match self.way {
+                    Way::Witness => witness = Some(witness::read(node, call, &block, self.state_root, answer)?),
+                    _ => prestates = Some(prestate::read(node, call, &block, answer)?),
+                }
+            }
+            self.state_root = block.header.state_root;
+            self.waiting.push_back(NodeBlock { block, prestates, witness });
         }
         self.next += numbers.len() as u64;
         Ok(())

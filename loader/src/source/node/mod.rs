@@ -11,10 +11,12 @@ mod answers;
 mod before;
 mod blocks;
 mod prestate;
+mod witness;
 
 pub use before::{Found, FoundAccount, StateBefore, Wanted};
 pub use blocks::{NodeBlock, NodeBlocks};
 pub use prestate::{Prestate, Prestates};
+pub use witness::Witness;
 
 use super::rpc::SealedHeader;
 use super::snapshot::KnownHeader;
@@ -43,6 +45,8 @@ pub enum Way {
     Calls,
     /// Proofs of accounts and their storage, against the state root before the first block.
     Proofs,
+    /// Execution witnesses of whole blocks, each against the state root before its block.
+    Witness,
 }
 
 impl Way {
@@ -53,6 +57,7 @@ impl Way {
             Self::Prestate => "prestate",
             Self::Calls => "calls",
             Self::Proofs => "proofs",
+            Self::Witness => "witness",
         }
     }
 }
@@ -70,6 +75,8 @@ pub struct NodeOptions {
     pub rules: Option<ChainRules>,
     /// Where the state comes from; `None`: the best that the node offers.
     pub way: Option<Way>,
+    /// Wait for blocks that the node does not have yet, and take each once so many are on top of it.
+    pub follow: Option<u64>,
 }
 
 /// Blocks of a node.
@@ -89,6 +96,8 @@ pub struct NodeRange {
     pub start: SegmentStart,
     /// Whether blocks come as bytes (`debug_getRawBlock`); else as JSON.
     pub is_raw: bool,
+    /// Blocks are waited for, and taken once so many are on top of them.
+    pub follow: Option<u64>,
     /// The header before the first block.
     parent: Option<SealedHeader>,
     /// The first block, unless it is block 0.
@@ -105,16 +114,17 @@ impl NodeRange {
         let genesis = options.genesis.as_ref().map(|path| Genesis::read(path, options.rules.as_ref())).transpose()?;
         let rules = rules(asked, options, genesis.as_ref())?;
         let first = options.first;
-        let last = match options.last {
-            Some(last) => last,
-            None => quantity_of(asked, &Call::new("eth_blockNumber", []))?,
+        let newest = Call::new("eth_blockNumber", []);
+        let last = match (options.last, options.follow) {
+            (Some(last), _) => last,
+            (None, Some(_)) => BLOCK_BOUND - 1,
+            (None, None) => quantity_of(asked, &newest)?,
         };
-        let call = Call::new("eth_getBlockByNumber", [quantity(last), json!(false)]);
         if last < first {
-            return Err(Error::node(asked, &call, format!("the last block is {last}, expected {first} or later")));
+            return Err(Error::node(asked, &newest, format!("the newest block is {last}, expected {first} or later")));
         }
         if last >= BLOCK_BOUND {
-            return Err(Error::node(asked, &call, format!("got block {last}, expected below {BLOCK_BOUND}")));
+            return Err(Error::node(asked, &newest, format!("got block {last}, expected below {BLOCK_BOUND}")));
         }
         let probe = Call::new("debug_getRawBlock", [quantity(last.min(first.max(1)))]);
         let is_raw = ask_one(asked, &probe)?.result(asked, &probe).is_ok_and(|json| json.get().len() > 8);
@@ -126,6 +136,7 @@ impl NodeRange {
             way: Way::Genesis,
             start: SegmentStart { first, origin: first, total_difficulty: None, earlier: Vec::new() },
             is_raw,
+            follow: options.follow,
             parent: None,
             first: None,
         };
@@ -174,20 +185,28 @@ impl NodeRange {
         self.demand_state()
     }
 
-    /// Traces where there are some; else calls. Before Spurious Dragon an empty account and an absent one differ, and
-    /// only a proof tells which it is.
+    /// Traces where there are some; else calls; witnesses where there is nothing else. Before Spurious Dragon an empty
+    /// account and an absent one differ, and only a proof tells which it is.
     fn best_way(&self) -> Result<Way> {
-        let node = self.node.as_ref();
-        let trace = prestate::call(self.numbers.0);
-        if !ask_one(node, &trace)?.result(node, &trace).is_ok_and(|json| json.get().starts_with('[')) {
-            let is_early = self.parent.as_ref().is_some_and(|parent| {
-                self.rules.fork_at(parent.header.number, parent.header.timestamp, false) < Fork::SpuriousDragon
-            });
-            let proof = before::proof_call(Default::default(), &[], self.numbers.0 - 1);
-            let has_proofs = is_early && ask_one(node, &proof)?.result(node, &proof).is_ok();
-            return Ok(if has_proofs { Way::Proofs } else { Way::Calls });
+        let (number, node) = (self.numbers.0, self.node.as_ref());
+        let offers = |call: Call| -> Result<bool> {
+            let answer = ask_one(node, &call)?;
+            Ok(answer.result(node, &call).is_ok_and(|json| json.get().starts_with(['[', '{', '"'])))
+        };
+        let is_early = self.parent.as_ref().is_some_and(|parent| {
+            self.rules.fork_at(parent.header.number, parent.header.timestamp, false) < Fork::SpuriousDragon
+        });
+        if is_early && offers(before::proof_call(Default::default(), &[], number - 1))? {
+            return Ok(Way::Proofs);
         }
-        Ok(Way::Prestate)
+        if offers(prestate::call(number))? {
+            return Ok(Way::Prestate);
+        }
+        let balance = Call::new("eth_getBalance", [json!(alloy_primitives::Address::ZERO), quantity(number - 1)]);
+        if !offers(balance)? && offers(witness::call(number))? {
+            return Ok(Way::Witness);
+        }
+        Ok(Way::Calls)
     }
 
     /// A node that has dropped old states says so now, not after hours.
@@ -199,6 +218,7 @@ impl NodeRange {
             Way::Prestate => prestate::call(self.numbers.0),
             Way::Calls => Call::new("eth_getBalance", [json!(alloy_primitives::Address::ZERO), quantity(before)]),
             Way::Proofs => before::proof_call(Default::default(), &[], before),
+            Way::Witness => witness::call(self.numbers.0),
         };
         match ask_one(node, &call)?.result(node, &call) {
             Ok(_) => Ok(()),

@@ -1,0 +1,89 @@
+//! A client that is not ours: `@ethereumjs/client` loads a chain and is asked over loopback.
+//!
+//! `MANAFLOW_ETHEREUMJS` names its program; else it is looked for where `.ci/run` installs it.
+
+use crate::ways::Imported;
+use manaflow_datasets::skip;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+struct Client {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program() -> Option<PathBuf> {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/ethereumjs/node_modules/.bin/ethereumjs");
+    let named = std::env::var_os("MANAFLOW_ETHEREUMJS").map(PathBuf::from);
+    named.or(Some(installed)).filter(|path| path.is_file())
+}
+
+/// Starts the client on a chain and waits until it has loaded it.
+fn start(program: &Path, chain: &Imported, rlp: &Path) -> Client {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let data = chain.folder.path().join("client");
+    let log = std::fs::File::create(chain.folder.path().join("client.log")).expect("a log");
+    let mut command = Command::new(program);
+    command.arg("--gethGenesis").arg(&chain.genesis).arg("--loadBlocksFromRlp").arg(rlp).arg("--dataDir").arg(data);
+    command.args(["--rpc", "--rpcPort", &port.to_string(), "--isSingleNode", "--port", "0"]);
+    let child = command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("it starts");
+    let client = Client { child, url: format!("http://127.0.0.1:{port}") };
+    let until = Instant::now() + Duration::from_secs(500);
+    // It listens once it has loaded; the last block says that it took all of them.
+    let last = chain.world.last();
+    while Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() && newest(port) == Some(last) {
+            return client;
+        }
+    }
+    let log = std::fs::read_to_string(chain.folder.path().join("client.log")).unwrap_or_default();
+    panic!("the client did not load {last} blocks: {log}");
+}
+
+/// `eth_blockNumber`, asked without any code of ours.
+fn newest(port: u16) -> Option<u64> {
+    use std::io::{Read, Write};
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
+    write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let json: serde_json::Value = serde_json::from_str(answer.get(answer.find('{')?..=answer.rfind('}')?)?).ok()?;
+    u64::from_str_radix(json["result"].as_str()?.trim_start_matches("0x"), 16).ok()
+}
+
+fn check(test: &str, name: &str, ranges: &[&str]) {
+    let Some(program) = program() else {
+        skip(test, "no @ethereumjs/client: npm install --prefix target/ethereumjs @ethereumjs/client@0.10.5");
+        return;
+    };
+    let Some((rlp, _)) = crate::chain(test, name) else { return };
+    let Some(chain) = Imported::of(test, name) else { return };
+    let client = start(&program, &chain, &rlp);
+    for range in ranges {
+        chain.check(&client.url, range, &[]);
+        chain.check(&client.url, range, &["--verify-proofs"]);
+    }
+}
+
+#[test]
+fn ethereumjs_serves_geth600() {
+    check("ethereumjs_serves_geth600", "geth600", &["0..600", "1..600", "300..450"]);
+}
+
+#[test]
+fn ethereumjs_serves_execapis() {
+    check("ethereumjs_serves_execapis", "execapis", &["0..54", "1..54", "20..54"]);
+}
