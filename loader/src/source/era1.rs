@@ -11,6 +11,7 @@ use super::e2store::{
     ACCUMULATOR, Accumulator, BLOCK_INDEX, BODY, COMPONENT_INDEX, ENTRY_HEADER_BYTES, EntryFile, HEADER, Layout,
     RECEIPTS, TOTAL_DIFFICULTY, Tail, VERSION, check_name,
 };
+use super::order::Extent;
 use super::{SourceBlock, split};
 use crate::error::Result;
 use alloy_primitives::B256;
@@ -46,6 +47,16 @@ impl Era1 {
         file.seek(ENTRY_HEADER_BYTES)?;
         let (starts, computed) = (Vec::new(), Accumulator::default());
         Ok(Self { file, tail, starts, computed, stated: None, is_finished: false })
+    }
+
+    /// What the index says of the file, with the headers of its first and last block. Only before the first block.
+    pub(super) fn extent(&mut self) -> Result<Extent> {
+        let (file, tail) = (&mut self.file, &self.tail);
+        let (header, hash) = tail.header(file, 0)?;
+        let (last, last_hash) = tail.header(file, tail.count - 1)?;
+        file.seek(ENTRY_HEADER_BYTES)?;
+        let (path, first, parent) = (file.path.clone(), header.number, header.parent_hash);
+        Ok(Extent { path, first, hash, parent, last: Some((last.number, last_hash)), has_receipts: true })
     }
 
     /// The next block, `None` after the block index at the end. Its number is the one in its header.

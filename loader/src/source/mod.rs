@@ -13,6 +13,7 @@ pub mod era1;
 pub mod fixture;
 pub mod genesis;
 pub mod moves;
+mod order;
 mod recognise;
 pub mod rlp_chain;
 mod rpc;
