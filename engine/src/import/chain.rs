@@ -29,9 +29,9 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
             storage: account.storage.iter().map(|(slot, word)| (*slot, *word)).collect(),
         })
         .collect();
-    // Receipts before Byzantium hold state roots. era1 files bring them; of other chains they are computed.
-    let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
-    let trie = (genesis.rules.fork_at(1, 0, false) < Fork::Byzantium && !brings_roots).then(StateTrie::default);
+    // Receipts before Byzantium hold state roots. Of chains that come without receipts they are computed.
+    let is_before_byzantium = genesis.rules.fork_at(1, 0, false) < Fork::Byzantium;
+    let trie = (is_before_byzantium && !chain.brings_receipts()).then(StateTrie::default);
     let mut importer = Importer::new(MemoryState::new(Before::Genesis), genesis.rules.clone(), trie);
     out.writer.begin_segment(&chain.start())?;
     out.counts.segments += 1;
