@@ -1,11 +1,11 @@
-//! A chain from its genesis on: a genesis file and one or more RLP or era1 files, streamed as one segment.
+//! A chain from its genesis on: a genesis file and one or more RLP, era1 or ere files, streamed as one segment.
 //!
 //! Positions number the blocks. Numbers and links of headers are looked at where files meet: each further file must
 //! continue where the file before it ended, and the first block must be block 0 itself or name it as its parent. Of
 //! files with an index this is known before anything is read. Every other link is left to validation.
 
 use super::order::{self, Extent};
-use super::{Genesis, SourceBlock, e2store, era1::Era1, rlp_chain::RlpChain};
+use super::{Genesis, SourceBlock, e2store, e2store::Layout, era1::Era1, ere::Ere, rlp_chain::RlpChain};
 use crate::error::{Error, Result};
 use crate::model::{BLOCK_BOUND, SegmentStart};
 use alloy_primitives::{B256, U256};
@@ -150,11 +150,12 @@ impl Blocks {
     }
 }
 
-/// Either kind of file.
+/// A file of any kind.
 #[derive(Debug)]
 enum Reader {
     Rlp(RlpChain),
     Era1(Era1),
+    Ere(Ere),
 }
 
 impl Reader {
@@ -167,9 +168,12 @@ impl Reader {
             [] => Err(Error::malformed(path, "byte 0", "the file is empty")),
             [0x1f, 0x8b, ..] => Err(Error::malformed(path, "byte 0", "is packed by gzip: unpack it first")),
             [0xc0..=0xff, ..] => RlpChain::open(path).map(Self::Rlp),
-            _ if head == e2store::MAGIC => Era1::open(path).map(Self::Era1),
+            _ if head == e2store::MAGIC => match e2store::layout(path)? {
+                Layout::Era1 => Era1::open(path).map(Self::Era1),
+                Layout::Ere => Ere::open(path).map(Self::Ere),
+            },
             _ => {
-                let reason = "is neither a list in RLP nor the version entry of an era1 file";
+                let reason = "is neither a list in RLP nor the version entry of an era1 or ere file";
                 Err(Error::malformed(path, "byte 0", reason))
             }
         }
@@ -187,6 +191,7 @@ impl Reader {
                 Ok(Extent { path, first, hash: block.hash, parent, last: None, has_receipts: false })
             }
             Self::Era1(file) => file.extent(),
+            Self::Ere(file) => file.extent(),
         }
     }
 
@@ -194,6 +199,7 @@ impl Reader {
         match self {
             Self::Rlp(file) => file.next_block(),
             Self::Era1(file) => file.next_block(),
+            Self::Ere(file) => file.next_block(),
         }
     }
 }

@@ -51,12 +51,9 @@ impl Era1 {
 
     /// What the index says of the file, with the headers of its first and last block. Only before the first block.
     pub(super) fn extent(&mut self) -> Result<Extent> {
-        let (file, tail) = (&mut self.file, &self.tail);
-        let (header, hash) = tail.header(file, 0)?;
-        let (last, last_hash) = tail.header(file, tail.count - 1)?;
-        file.seek(ENTRY_HEADER_BYTES)?;
-        let (path, first, parent) = (file.path.clone(), header.number, header.parent_hash);
-        Ok(Extent { path, first, hash, parent, last: Some((last.number, last_hash)), has_receipts: true })
+        let extent = self.tail.extent(&mut self.file, true)?;
+        self.file.seek(ENTRY_HEADER_BYTES)?;
+        Ok(extent)
     }
 
     /// The next block, `None` after the block index at the end. Its number is the one in its header.
@@ -98,6 +95,7 @@ impl Era1 {
 
     fn block(&mut self, start: u64, header_length: u64) -> Result<SourceBlock> {
         let row = self.starts.len() as u64;
+        self.file.block = Some(row);
         if row == self.tail.count {
             let reason = format!("got count {row}, the file has more blocks");
             return Err(self.tail.malformed(&self.file, reason));
@@ -117,7 +115,7 @@ impl Era1 {
         block.total_difficulty = Some(total_difficulty);
         self.computed.push(block.hash, total_difficulty);
         self.starts.push(start);
-        self.file.blocks += 1;
+        self.file.block = Some(row + 1);
         Ok(block)
     }
 

@@ -109,8 +109,8 @@ pub(super) fn genesis_fault(genesis: &Genesis, number: u64, hash: B256, parent: 
         0 => format!("got hash {hash}, expected {expected}"),
         1 => format!("got parent hash {parent}, expected {expected}"),
         _ => format!(
-            "got block {number} with parent hash {parent}, expected block 0 or 1 of genesis {expected}: {} missing, and \
-             a chain without state starts at its genesis",
+            "got block {number} with parent hash {parent}, expected block 0 or 1 of genesis {expected}: {} missing, \
+             and a chain without state starts at its genesis",
             blocks(1, number - 1, number.is_multiple_of(BLOCKS_MAX as u64))
         ),
     };

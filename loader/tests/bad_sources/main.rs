@@ -10,7 +10,10 @@ use manaflow_loader::source::{Options, Source, recognise};
 use serde_json::{Value, json};
 use world::{World, list, write};
 
+#[path = "../e2store_writer/mod.rs"]
+mod e2store_writer;
 mod era1;
+mod ere;
 mod several;
 mod world;
 

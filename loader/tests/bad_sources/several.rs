@@ -6,8 +6,7 @@ use crate::world::{World, write};
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 
-/// A world with files `a`, `b`, … of headers by the ranges given, in which only the first blocks of epochs are there to
-/// be far apart: a header's number is all that says so.
+/// A world with files `a.era1`, `b.era1` and so on, of the ranges of headers given.
 struct Eras {
     world: World,
     names: Vec<String>,
