@@ -38,7 +38,7 @@ Exit codes: 0 found nothing; 1 invalid; 2 wrong usage; 3 input missing or malfor
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Make a block file from snapshots, RLP chains or era1 files.
+    /// Make a block file from snapshots, RLP chains, era1 or ere files.
     Import(cmd::import::Args),
     /// Judge the transactions and blocks of block files.
     Validate(cmd::validate::Args),

@@ -13,6 +13,8 @@ use manaflow_loader::model::Ommers;
 use manaflow_loader::source::{Chain, Options, Recognised, Snapshot, Source, SourceBlock, recognise};
 use std::path::{Path, PathBuf};
 
+mod e2store_writer;
+
 fn find(paths: &[PathBuf]) -> Recognised {
     recognise(paths, &Options::default()).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -186,6 +188,53 @@ fn the_first_era_of_mainnet_is_what_its_name_says() {
         said.contains("accumulator: got 0x5ec1ffb8c3b146f42606c74ced973dc1") && said.contains("8192 blocks"),
         "{said}"
     );
+}
+
+/// Real chains as ere files, written by the tests after the specification, of so many blocks each: before and across
+/// the merge, all transaction types, ommers, withdrawals. What is read is what the chain's own file says.
+#[test]
+fn real_chains_are_the_same_from_ere_files() {
+    let Some(data) = data_for("real_chains_are_the_same_from_ere_files") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mainnet = chain(&data.join("era1"), Some(data.join("genesis/mainnet.json")));
+    let named = |name: &str| chain(&data.join("chains").join(name), None);
+    let chains = [("era1", mainnet, 3000), ("execapis", named("execapis"), 10), ("geth600", named("geth600"), 200)];
+    for (name, plain, step) in chains {
+        let blocks: Vec<_> = plain.blocks().map(|block| block.unwrap_or_else(|e| panic!("{e}"))).collect();
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).expect("created");
+        let mut before = U256::ZERO;
+        for (at, blocks) in blocks.chunks(step).enumerate() {
+            let mut ere = e2store_writer::Ere::new(blocks, before, Some(&e2store_writer::statuses));
+            ere.is_interleaved = at % 2 == 1;
+            if at % 3 == 1 {
+                ere.add_proofs();
+            }
+            // No epochs of 8,192 blocks: no standard names.
+            std::fs::write(folder.join(format!("{at}.ere")), ere.file()).expect("written");
+            before += blocks.iter().map(|block| block.header.difficulty).sum::<U256>();
+        }
+        let packed = chain(&folder, Some(plain.genesis.path.clone()));
+        assert!(packed.brings_receipts() && packed.files.len() == blocks.len().div_ceil(step), "{name}");
+        let (mut total, mut has_merged) = (U256::ZERO, false);
+        let mut count = 0;
+        for (block, mut expected) in packed.blocks().zip(blocks) {
+            let block = block.unwrap_or_else(|e| panic!("{name}: {e}"));
+            total += expected.header.difficulty;
+            has_merged |= expected.header.difficulty.is_zero();
+            if let Some(stated) = block.total_difficulty {
+                assert_eq!(stated, total, "{name}: block {}", block.number);
+            } else {
+                assert!(has_merged, "{name}: block {}", block.number);
+            }
+            expected.total_difficulty = block.total_difficulty;
+            expected.witness_roots = block.transactions.is_empty().then(Vec::new);
+            assert_eq!(block, expected, "{name}: block {}", block.number);
+            count += 1;
+        }
+        println!("{name}: {count} blocks, merged: {has_merged}");
+        assert_eq!(has_merged, name != "era1");
+    }
 }
 
 #[test]

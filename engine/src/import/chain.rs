@@ -19,13 +19,11 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
         [file, others @ ..] => format!("{} and {} more", file.display(), others.len()),
         [] => genesis.path.display().to_string(),
     };
-    // Receipts before Byzantium hold state roots. era1 files bring them; of other chains they are computed.
-    let brings_roots = chain.files.iter().all(|file| file.extension().is_some_and(|e| e == "era1"));
-    from_genesis(genesis, &name, &chain.start(), brings_roots, chain.blocks(), out, progress)
+    from_genesis(genesis, &name, &chain.start(), chain.brings_receipts(), chain.blocks(), out, progress)
 }
 
 /// Imports blocks from block 0 on as one segment. `name` says in errors where they come from; `brings_roots` whether
-/// they come with the state roots of early receipts.
+/// they come with receipts: those before Byzantium hold state roots, which are computed for others.
 pub(super) fn from_genesis(
     genesis: &Genesis,
     name: &str,
@@ -46,7 +44,8 @@ pub(super) fn from_genesis(
             storage: account.storage.iter().map(|(slot, word)| (*slot, *word)).collect(),
         })
         .collect();
-    let trie = (genesis.rules.fork_at(1, 0, false) < Fork::Byzantium && !brings_roots).then(StateTrie::default);
+    let is_before_byzantium = genesis.rules.fork_at(1, 0, false) < Fork::Byzantium;
+    let trie = (is_before_byzantium && !brings_roots).then(StateTrie::default);
     let mut importer = Importer::new(MemoryState::new(Before::Genesis), genesis.rules.clone(), trie);
     out.writer.begin_segment(start)?;
     out.counts.segments += 1;

@@ -1,13 +1,14 @@
-//! A chain from its genesis on: a genesis file and one or more RLP or era1 files, streamed as one segment.
+//! A chain from its genesis on: a genesis file and one or more RLP, era1 or ere files, streamed as one segment.
 //!
-//! Positions number the blocks. A header's own number is looked at in two places only: to put several files in order,
-//! and at the first block of each further file, which must continue where the file before it ended. The first block
-//! must be block 0 itself or name it as its parent; every other link is left to validation.
+//! Positions number the blocks. Numbers and links of headers are looked at where files meet: each further file must
+//! continue where the file before it ended, and the first block must be block 0 itself or name it as its parent. Of
+//! files with an index this is known before anything is read. Every other link is left to validation.
 
-use super::{Genesis, SourceBlock, e2store, era1::Era1, rlp_chain::RlpChain};
+use super::order::{self, Extent};
+use super::{Genesis, SourceBlock, e2store, e2store::Layout, era1::Era1, ere::Ere, rlp_chain::RlpChain};
 use crate::error::{Error, Result};
 use crate::model::{BLOCK_BOUND, SegmentStart};
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,32 +21,26 @@ pub struct Chain {
     pub genesis: Arc<Genesis>,
     /// Files in order of their blocks; at least one.
     pub files: Vec<PathBuf>,
+    brings_receipts: bool,
 }
 
 impl Chain {
-    /// Puts the files in order by the number in their first header, and checks that the first of them starts at the
-    /// genesis.
+    /// Puts the files in order by the number in their first header, and checks that they are one chain from the genesis
+    /// on, as far as can be said without reading them.
     ///
-    /// Errors: a file that is neither RLP nor era1, that holds no block, that starts where another one does; another
-    /// genesis.
+    /// Errors: files that are neither RLP nor era1 or ere, that hold no block, whose index or name contradicts the
+    /// rest; gaps, overlaps and duplicates; files of another chain or genesis. All that is found is named at once.
     pub fn open(genesis: Arc<Genesis>, files: &[PathBuf]) -> Result<Self> {
-        let mut numbered = Vec::with_capacity(files.len());
-        for path in files {
-            let block = Reader::open(path)?.next_block()?;
-            let block = block.ok_or_else(|| Error::malformed(path, "byte 0", "holds no block"))?;
-            numbered.push((block.header.number, path.clone()));
-        }
-        numbered.sort();
-        if let Some(pair) = numbered.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let reason = format!("block {} is the first of {} too", pair[1].0, pair[0].1.display());
-            return Err(Error::malformed(&pair[1].1, "first block", reason));
-        }
-        let chain = Self { genesis, files: numbered.into_iter().map(|(_, path)| path).collect() };
-        // The first block again, through the checks of the stream.
-        match chain.blocks().next() {
-            Some(Err(error)) => Err(error),
-            _ => Ok(chain),
-        }
+        let extents = order::all_or_errors(files.iter().map(|path| Reader::extent(path)))?;
+        let extents = order::put_in_order(&genesis, extents)?;
+        let brings_receipts = extents.iter().all(|extent| extent.has_receipts);
+        let files = extents.into_iter().map(|extent| extent.path).collect();
+        Ok(Self { genesis, files, brings_receipts })
+    }
+
+    /// Whether every block comes with its receipts, and so with the post-state roots that those before Byzantium hold.
+    pub fn brings_receipts(&self) -> bool {
+        self.brings_receipts
     }
 
     /// What is said of the segment before its blocks.
@@ -55,7 +50,7 @@ impl Chain {
 
     /// All blocks in order, block 0 first; each call starts anew. After an error the stream ends.
     pub fn blocks(&self) -> Blocks {
-        Blocks { chain: self.clone(), file: 0, reader: None, next: 0, waiting: None, is_done: false }
+        Blocks { chain: self.clone(), file: 0, reader: None, next: 0, last: B256::ZERO, waiting: None, is_done: false }
     }
 }
 
@@ -68,6 +63,8 @@ pub struct Blocks {
     reader: Option<Reader>,
     /// Position of the next block.
     next: u64,
+    /// Hash of the block before it.
+    last: B256,
     /// Block 1, while block 0 is handed out in its place.
     waiting: Option<SourceBlock>,
     is_done: bool,
@@ -120,6 +117,7 @@ impl Blocks {
     fn numbered(&mut self, mut block: SourceBlock) -> Result<SourceBlock> {
         block.number = self.next;
         self.next += 1;
+        self.last = block.hash;
         if self.next > BLOCK_BOUND {
             let reason = format!("more than {BLOCK_BOUND} blocks");
             return Err(Error::malformed(&self.chain.files[self.file], "end", reason));
@@ -129,46 +127,35 @@ impl Blocks {
 
     /// Whether the first block is block 1 of this genesis; an error if it is not block 0 either.
     fn starts_after_genesis(&self, block: &SourceBlock) -> Result<bool> {
-        let genesis = &self.chain.genesis;
-        if block.hash == genesis.hash {
-            return Ok(false);
+        let (genesis, number) = (&self.chain.genesis, block.header.number);
+        match order::genesis_fault(genesis, number, block.hash, block.header.parent_hash) {
+            None => Ok(block.hash != genesis.hash),
+            Some(reason) => Err(Error::malformed(&self.chain.files[self.file], format!("block {number}"), reason)),
         }
-        if block.header.parent_hash == genesis.hash {
-            return Ok(true);
-        }
-        let number = block.header.number;
-        let reason = match number {
-            0 => format!("got hash {}, expected {}", block.hash, genesis.hash),
-            1 => format!("got parent hash {}, expected {}", block.header.parent_hash, genesis.hash),
-            _ => format!(
-                "got block {number} with parent hash {}, expected block 0 or 1 of genesis {}: a chain without state starts \
-                 at its genesis",
-                block.header.parent_hash, genesis.hash
-            ),
-        };
-        let place = format!("block {number}");
-        let reason = format!("{reason}, the hash of block 0 in {}", genesis.path.display());
-        Err(Error::malformed(&self.chain.files[self.file], place, reason))
     }
 
-    /// The first block of a further file must have the next number.
+    /// The first block of a further file must have the next number and name the block before as its parent.
     fn check_continues(&self, block: &SourceBlock) -> Result<()> {
         let (got, expected) = (block.header.number, self.next);
-        if got == expected {
+        let before = &self.chain.files[self.file - 1];
+        let reason = if got != expected {
+            let what = if got > expected { "gap" } else { "overlap" };
+            format!("{what}: got block {got}, expected {expected} after {}", before.display())
+        } else if block.header.parent_hash != self.last {
+            order::other_chain(block.header.parent_hash, expected - 1, self.last, before)
+        } else {
             return Ok(());
-        }
-        let before = self.chain.files[self.file - 1].display();
-        let what = if got > expected { "gap" } else { "overlap" };
-        let reason = format!("{what}: got block {got}, expected {expected} after {before}");
+        };
         Err(Error::malformed(&self.chain.files[self.file], "first block", reason))
     }
 }
 
-/// Either kind of file.
+/// A file of any kind.
 #[derive(Debug)]
 enum Reader {
     Rlp(RlpChain),
     Era1(Era1),
+    Ere(Ere),
 }
 
 impl Reader {
@@ -181,11 +168,30 @@ impl Reader {
             [] => Err(Error::malformed(path, "byte 0", "the file is empty")),
             [0x1f, 0x8b, ..] => Err(Error::malformed(path, "byte 0", "is packed by gzip: unpack it first")),
             [0xc0..=0xff, ..] => RlpChain::open(path).map(Self::Rlp),
-            _ if head == e2store::MAGIC => Era1::open(path).map(Self::Era1),
+            _ if head == e2store::MAGIC => match e2store::layout(path)? {
+                Layout::Era1 => Era1::open(path).map(Self::Era1),
+                Layout::Ere => Ere::open(path).map(Self::Ere),
+            },
             _ => {
-                let reason = "is neither a list in RLP nor the version entry of an era1 file";
+                let reason = "is neither a list in RLP nor the version entry of an era1 or ere file";
                 Err(Error::malformed(path, "byte 0", reason))
             }
+        }
+    }
+
+    /// What can be said of a file without reading it whole.
+    fn extent(path: &Path) -> Result<Extent> {
+        let mut reader = Self::open(path)?;
+        let path = path.to_path_buf();
+        match &mut reader {
+            Self::Rlp(file) => {
+                let block = file.next_block()?;
+                let block = block.ok_or_else(|| Error::malformed(&path, "byte 0", "holds no block"))?;
+                let (first, parent) = (block.header.number, block.header.parent_hash);
+                Ok(Extent { path, first, hash: block.hash, parent, last: None, has_receipts: false })
+            }
+            Self::Era1(file) => file.extent(),
+            Self::Ere(file) => file.extent(),
         }
     }
 
@@ -193,6 +199,7 @@ impl Reader {
         match self {
             Self::Rlp(file) => file.next_block(),
             Self::Era1(file) => file.next_block(),
+            Self::Ere(file) => file.next_block(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::e2store::{
     ACCUMULATOR, Accumulator, BLOCK_INDEX, BODY, COMPONENT_INDEX, ENTRY_HEADER_BYTES, EntryFile, HEADER, Layout,
     RECEIPTS, TOTAL_DIFFICULTY, Tail, VERSION, check_name,
 };
+use super::order::Extent;
 use super::{SourceBlock, split};
 use crate::error::Result;
 use alloy_primitives::B256;
@@ -46,6 +47,13 @@ impl Era1 {
         file.seek(ENTRY_HEADER_BYTES)?;
         let (starts, computed) = (Vec::new(), Accumulator::default());
         Ok(Self { file, tail, starts, computed, stated: None, is_finished: false })
+    }
+
+    /// What the index says of the file, with the headers of its first and last block. Only before the first block.
+    pub(super) fn extent(&mut self) -> Result<Extent> {
+        let extent = self.tail.extent(&mut self.file, true)?;
+        self.file.seek(ENTRY_HEADER_BYTES)?;
+        Ok(extent)
     }
 
     /// The next block, `None` after the block index at the end. Its number is the one in its header.
@@ -87,6 +95,7 @@ impl Era1 {
 
     fn block(&mut self, start: u64, header_length: u64) -> Result<SourceBlock> {
         let row = self.starts.len() as u64;
+        self.file.block = Some(row);
         if row == self.tail.count {
             let reason = format!("got count {row}, the file has more blocks");
             return Err(self.tail.malformed(&self.file, reason));
@@ -106,7 +115,7 @@ impl Era1 {
         block.total_difficulty = Some(total_difficulty);
         self.computed.push(block.hash, total_difficulty);
         self.starts.push(start);
-        self.file.blocks += 1;
+        self.file.block = Some(row + 1);
         Ok(block)
     }
 

@@ -1,7 +1,7 @@
 //! Foreign bytes in, raw blocks out: what a block file can be made from.
 //!
-//! Three kinds of source are recognised: *block snapshots* (folders with `block.json` and `pre_state.json`), *RLP
-//! chains* and *era1 files* (with a genesis file). A source is refused when it is no block at all - RLP or JSON of
+//! Four kinds of source are recognised: *block snapshots* (folders with `block.json` and `pre_state.json`), *RLP
+//! chains*, *era1 files* and *ere files* (with a genesis file). A source is refused when it is no block at all - RLP or JSON of
 //! another shape, a file that ends early or contradicts itself - and never for what a block says: wrong roots, numbers,
 //! links or signatures pass through and are found by validation. Transactions are cut out of their list, not decoded.
 //! Memory: chains are streamed, one block at a time; snapshots are loaded one at a time; tables of codes are held
@@ -10,10 +10,12 @@
 pub mod chain;
 mod e2store;
 pub mod era1;
+pub mod ere;
 pub mod fixture;
 pub mod genesis;
 pub mod moves;
 pub mod node;
+mod order;
 mod recognise;
 pub mod rlp_chain;
 mod rpc;
@@ -33,7 +35,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Greatest length of a block, or of an unpacked era1 entry, in bytes; beyond, a file is refused.
+/// Greatest length of a block, or of an unpacked era1 or ere entry, in bytes; beyond, a file is refused.
 ///
 /// Far above what any gas limit in use allows, and low enough that a wrong length cannot exhaust memory.
 pub const BLOCK_BYTES_MAX: u64 = 1 << 28;

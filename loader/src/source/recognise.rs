@@ -1,7 +1,8 @@
 //! From paths to sources: what lies at or below each path, and what of it is left out.
 //!
-//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp` and
-//! `*.era1`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`) and states without block.
+//! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp`,
+//! `*.era1`, `*.ere` and `*.erae`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`) and
+//! states without block.
 //! Anything else is no business of an import and is passed over. A file that is named itself is taken as what its first
 //! bytes say, whatever its name, or refused.
 //! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside
@@ -67,8 +68,8 @@ pub struct Recognised {
 ///
 /// Whether a snapshot's block lies within the chain is not looked at: the chain's end is known once it is read.
 /// Errors: nothing to import; two genesis files; two snapshots of one block number; a chain that does not start at its
-/// genesis;
-/// JSON, RLP or era1 that is malformed where it is read.
+/// genesis, or files that are not one chain;
+/// JSON, RLP, era1 or ere that is malformed where it is read.
 pub fn recognise(paths: &[PathBuf], options: &Options) -> Result<Recognised> {
     let mut found = Found::default();
     for path in paths {
@@ -93,7 +94,8 @@ pub fn recognise(paths: &[PathBuf], options: &Options) -> Result<Recognised> {
 }
 
 fn nothing(paths: &[PathBuf], left_out: &[LeftOut]) -> Error {
-    let expected = "expected folders with block.json and pre_state.json, or *.rlp or *.era1 files with a genesis file";
+    let expected = "expected folders with block.json and pre_state.json, or *.rlp, *.era1 or *.ere files with a genesis \
+                    file";
     let reason = match left_out {
         [] => format!("nothing to import: {expected}"),
         [first, rest @ ..] => format!(
@@ -150,7 +152,7 @@ impl Found {
                 ("pre_state", "json") if !folder.join("block.json").is_file() => {
                     self.leave_out(&path, "a state without block.json beside it");
                 }
-                (_, "rlp" | "era1") => self.chain_file(&path)?,
+                (_, "rlp" | "era1" | "ere" | "erae") => self.chain_file(&path)?,
                 (digits, "json") if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
                     self.block_without_state(&path)?;
                 }

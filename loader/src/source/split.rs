@@ -10,7 +10,7 @@ use super::SourceBlock;
 use crate::model::{BlockBody, INDEX_BOUND, Ommers};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{B256, Bytes, hex, keccak256};
 use alloy_rlp::Decodable;
 
 /// An RLP item in a buffer.
@@ -95,9 +95,9 @@ pub(super) fn block(bytes: &Bytes) -> Result<SourceBlock, String> {
     assemble(&parts[0].bytes(bytes), bytes, &parts[1..])
 }
 
-/// A header and, in another buffer, a body `[transactions, ommers]`.
+/// A header and, in another buffer, a body `[transactions, ommers, withdrawals?]`.
 pub(super) fn header_and_body(header: &Bytes, body: &Bytes) -> Result<SourceBlock, String> {
-    let parts = Item::whole_list(body, "body")?.lists(body, &["transactions", "ommers"], 2)?;
+    let parts = Item::whole_list(body, "body")?.lists(body, &["transactions", "ommers", "withdrawals"], 2)?;
     assemble(header, body, &parts)
 }
 
@@ -159,18 +159,51 @@ fn transactions(buffer: &Bytes, list: &Item) -> Result<Vec<Bytes>, String> {
 /// Post-state roots out of a list of receipts; `None` if they carry a status. One receipt for each of `expected`
 /// transactions.
 pub(super) fn witness_roots(bytes: &[u8], expected: usize) -> Result<Option<Vec<B256>>, String> {
+    roots_or_statuses(bytes, expected, |receipt, index| {
+        if !receipt.list {
+            // A typed receipt: Berlin and later.
+            return Ok(None);
+        }
+        receipt.items(bytes).next().ok_or_else(|| format!("receipt {index} is empty"))?.map(Some)
+    })
+}
+
+/// The same of slim receipts, `[type, post-state or status, cumulative gas, logs]`.
+pub(super) fn slim_witness_roots(bytes: &[u8], expected: usize) -> Result<Option<Vec<B256>>, String> {
+    roots_or_statuses(bytes, expected, |receipt, index| {
+        if !receipt.list {
+            return Err(format!("receipt {index}: got a string, expected a list"));
+        }
+        let items = receipt.items(bytes).collect::<Result<Vec<_>, _>>()?;
+        match items.as_slice() {
+            [kind, status, gas, logs] if !kind.list && !gas.list && logs.list => {
+                // One byte below 0x80, and 0 as an integer, which is of none.
+                match &bytes[kind.payload..kind.end] {
+                    [] | [1..0x80] => Ok(Some(*status)),
+                    other => Err(format!("receipt {index}: got type {}, expected below 0x80", hex::encode(other))),
+                }
+            }
+            _ => Err(format!("receipt {index}: got {} items, expected type, status, gas and logs", items.len())),
+        }
+    })
+}
+
+/// Roots out of a list of receipts; `status` finds the item of a receipt that is a root or a status, `None` if it can
+/// be no root.
+fn roots_or_statuses(
+    bytes: &[u8],
+    expected: usize,
+    status: impl Fn(Item, usize) -> Result<Option<Item>, String>,
+) -> Result<Option<Vec<B256>>, String> {
     let mut roots = Vec::with_capacity(expected);
     let mut statuses = 0_usize;
     for receipt in Item::whole_list(bytes, "receipts")?.items(bytes) {
-        let receipt = receipt?;
         let index = roots.len() + statuses;
-        if !receipt.list {
-            // A typed receipt: Berlin and later.
+        let Some(item) = status(receipt?, index)? else {
             statuses += 1;
             continue;
-        }
-        let first = receipt.items(bytes).next().ok_or_else(|| format!("receipt {index} is empty"))??;
-        match (first.list, &bytes[first.payload..first.end]) {
+        };
+        match (item.list, &bytes[item.payload..item.end]) {
             (false, root) if root.len() == 32 => roots.push(B256::from_slice(root)),
             (false, [] | [1]) => statuses += 1,
             (_, other) => {
@@ -292,6 +325,32 @@ mod tests {
             (vec![0x80], 0),
         ] {
             assert!(witness_roots(&bytes, expected).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn slim_receipts_are_read_like_full_ones() {
+        let root = |kind: &[u8]| list(&[kind, &string(&[7; 32]), &[1], &[0xc0]]);
+        let status = |kind: &[u8]| list(&[kind, &[1], &[1], &list(&[&list(&[])])]);
+        let (legacy, blob) = ([0x80], [3]);
+        assert_eq!(
+            slim_witness_roots(&list(&[&root(&legacy), &root(&legacy)]), 2),
+            Ok(Some(vec![B256::repeat_byte(7); 2]))
+        );
+        assert_eq!(slim_witness_roots(&list(&[&status(&legacy), &status(&blob)]), 2), Ok(None));
+        assert_eq!(slim_witness_roots(&[0xc0], 0), Ok(Some(vec![])));
+        for (bytes, words) in [
+            (list(&[&root(&legacy), &status(&legacy)]), "1 receipts carry a root and 1 a status"),
+            (list(&[&root(&legacy)]), "got 1 receipts, expected 2"),
+            (list(&[&string(&[2, 0xc0])]), "receipt 0: got a string"),
+            (list(&[&list(&[&string(&[7; 32]), &[1], &[0xc0]])]), "receipt 0: got 3 items"),
+            (list(&[&list(&[&[0x80], &[1], &[1], &[1]])]), "receipt 0: got 4 items"),
+            (list(&[&root(&[0]), &root(&[0])]), "receipt 0: got type 00"),
+            (list(&[&root(&[0x81, 0x80])]), "receipt 0: got type 80"),
+            (list(&[&list(&[&[0x80], &[2], &[1], &[0xc0]])]), "receipt 0: got 1 bytes, expected a root or a status"),
+        ] {
+            let reason = slim_witness_roots(&bytes, 2).expect_err(words);
+            assert!(reason.contains(words), "{words}: {reason}");
         }
     }
 

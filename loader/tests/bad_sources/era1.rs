@@ -51,6 +51,11 @@ impl Parts {
     }
 }
 
+/// An era1 file of headers in a row.
+pub fn era1_of(headers: &[Header]) -> Vec<u8> {
+    parts(headers, 1000, &receipt_with_root()).file()
+}
+
 /// An era1 file of blocks 0 to `last`.
 fn era1(world: &World, last: u64, receipts_of_1: &[u8]) -> Vec<u8> {
     parts(&world.headers(last), 0, receipts_of_1).file()
@@ -165,7 +170,8 @@ fn refusal(world: &World, change: impl FnOnce(&mut Parts)) -> String {
 fn the_accumulator_is_of_the_blocks() {
     let world = World::new();
     let headers = world.headers(2);
-    let of = |change: &dyn Fn(&mut Vec<(B256, U256)>)| {
+    type Records = Vec<(B256, U256)>;
+    let of = |change: &dyn Fn(&mut Records)| {
         let mut records: Vec<_> = headers.iter().map(|header| (header.hash_slow(), header.difficulty)).collect();
         (1..records.len()).for_each(|at| {
             let before = records[at - 1].1;
@@ -209,7 +215,7 @@ fn entries_out_of_order_are_named() {
         (&|p| p.blocks[1].swap(2, 3), "block 2 of the file): got entry 0x0006, expected 0x0005"),
         (&|p| p.blocks[2][3].clear(), "block 3 of the file): got entry 0x0007, expected 0x0006"),
         (&|p| p.blocks.swap(0, 1), "block index: got first block 0, its header says 1"),
-        (&|p| p.blocks.swap(1, 2), "block index: row 1: got block 1, its header says 2"),
+        (&|p| p.blocks.swap(1, 2), "block index: row 2: got block 2, its header says 1"),
         (&|p| p.others.extend(p.blocks[2].concat()), "got a block's header, expected none after the accumulator"),
         (&|p| p.others.splice(..0, entry(0x3265, &[])).for_each(drop), "got entry 0x3265, expected a block's header"),
         (&|p| p.others.splice(..0, entry(0x3266, &[])).for_each(drop), "got a block index, expected it at byte"),

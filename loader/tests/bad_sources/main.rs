@@ -10,7 +10,11 @@ use manaflow_loader::source::{Options, Source, recognise};
 use serde_json::{Value, json};
 use world::{World, list, write};
 
+#[path = "../e2store_writer/mod.rs"]
+mod e2store_writer;
 mod era1;
+mod ere;
+mod several;
 mod world;
 
 #[test]
@@ -132,24 +136,6 @@ fn false_numbers_and_links_pass_through() {
     let blocks = world.stream(&["false.rlp"]).expect("read as it is");
     assert_eq!(blocks.iter().map(|b| b.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(blocks.iter().map(|b| b.header.number).collect::<Vec<_>>(), [0, 77, 2, 1]);
-}
-
-#[test]
-fn several_files_are_put_in_order_and_must_meet() {
-    let world = World::new();
-    let blocks = world.blocks(6);
-    write(&world.path("z.rlp"), blocks[1..3].concat());
-    write(&world.path("b.rlp"), blocks[3..5].concat());
-    write(&world.path("a.rlp"), blocks[5..].concat());
-    write(&world.path("late.rlp"), blocks[4..].concat());
-    write(&world.path("same.rlp"), blocks[3..].concat());
-    assert_eq!(world.stream(&["a.rlp", "b.rlp", "z.rlp"]).expect("they meet").len(), 7);
-    let gap = world.refusal(&["a.rlp", "z.rlp"]);
-    assert!(gap.contains("a.rlp: first block: gap: got block 5, expected 3 after"), "{gap}");
-    let overlap = world.refusal(&["z.rlp", "b.rlp", "late.rlp"]);
-    assert!(overlap.contains("late.rlp: first block: overlap: got block 4, expected 5 after"), "{overlap}");
-    let twice = world.refusal(&["z.rlp", "b.rlp", "same.rlp"]);
-    assert!(twice.contains("block 3 is the first of"), "{twice}");
 }
 
 #[test]

@@ -1,22 +1,13 @@
 //! A folder with a genesis file, blocks that follow on it, and what files are written of.
 
+pub use crate::e2store_writer::{accumulator, entry, list, pack};
 use alloy_consensus::Header;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::U256;
 use manaflow_loader::Result;
 use manaflow_loader::source::{Genesis, Options, Recognised, Source, SourceBlock, recognise};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-pub fn list(items: &[&[u8]]) -> Vec<u8> {
-    let payload = items.concat();
-    let mut out = Vec::new();
-    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
-    out.extend(payload);
-    out
-}
 
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().expect("has a parent")).expect("created");
@@ -87,30 +78,4 @@ impl World {
         assert!(error.is_input(), "{error}");
         error.to_string()
     }
-}
-
-/// An entry of an e2store file.
-pub fn entry(kind: u16, data: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(data.len()).expect("small");
-    [&kind.to_le_bytes()[..], &length.to_le_bytes(), &[0, 0], data].concat()
-}
-
-/// Framed snappy.
-pub fn pack(data: &[u8]) -> Vec<u8> {
-    let mut encoder = snap::write::FrameEncoder::new(Vec::new());
-    encoder.write_all(data).expect("to memory");
-    encoder.into_inner().expect("to memory")
-}
-
-/// `hash_tree_root` of `List[HeaderRecord, 8192]`, with all 8,192 leaves there.
-pub fn accumulator(records: &[(B256, U256)]) -> B256 {
-    let hash = |left: &[u8], right: &[u8]| B256::from_slice(&Sha256::digest([left, right].concat()));
-    let mut level = vec![B256::ZERO; 8192];
-    for (leaf, (block, difficulty)) in level.iter_mut().zip(records) {
-        *leaf = hash(block.as_slice(), &difficulty.to_le_bytes::<32>());
-    }
-    while level.len() > 1 {
-        level = level.chunks(2).map(|two| hash(two[0].as_slice(), two[1].as_slice())).collect();
-    }
-    hash(level[0].as_slice(), &U256::from(records.len()).to_le_bytes::<32>())
 }

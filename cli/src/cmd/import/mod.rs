@@ -14,12 +14,14 @@ const EXAMPLES: &str = "\
 Examples:
   manaflow import chain.rlp --genesis genesis.json -o chain.mana     what `geth export` writes
   manaflow import mainnet-00000-5ec1ffb8.era1 --genesis mainnet.json -o era.mana
+  manaflow import history/ --genesis mainnet.json -o history.mana    many .era1, .ere, .erae or .rlp files of one chain
   manaflow import snapshots/ -o blocks.mana                          folders with block.json and pre_state.json
   manaflow import --rpc http://localhost:8545 --blocks 19000000..19000099 -o blocks.mana       an archive node
   manaflow import --rpc https://node.example --blocks 19000000.. --verify-proofs -o new.mana   proven befores
   manaflow import answers/ -o blocks.mana                            what `curl` or `cast rpc` saved of a node
 
-RLP and era1 files hold blocks from genesis on and need --genesis. A snapshot is a folder with block.json and
+RLP, era1 and ere files hold blocks from genesis on and need --genesis. Several are put in order; what is missing
+between them, or is there twice, is named before the first block is read. A snapshot is a folder with block.json and
 pre_state.json; codes.jsonl and block_hashes.json lie beside them or in a folder above.
 
 Import executes and records; it never judges. Whether the blocks are valid says `manaflow validate`.";
@@ -31,13 +33,13 @@ const DRY_BLOCKS: u64 = 16;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files or folders: RLP chains, era1 files, block snapshots, saved answers of a node.
+    /// Files or folders: RLP chains, era1 and ere files, block snapshots, saved answers of a node.
     #[arg(required_unless_present = "rpc", value_name = "SOURCE")]
     sources: Vec<PathBuf>,
     /// The block file to write.
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
-    /// Genesis of RLP and era1 files, in go-ethereum's form.
+    /// Genesis of RLP, era1 and ere files, in go-ethereum's form.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// Fork rules of a built-in chain instead of those of the genesis file (mainnet for snapshots).

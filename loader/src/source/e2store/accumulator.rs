@@ -24,6 +24,11 @@ impl Accumulator {
         self.records.push(pair(&hash.0, &total_difficulty.to_le_bytes()));
     }
 
+    /// Blocks so far.
+    pub fn blocks(&self) -> usize {
+        self.records.len()
+    }
+
     /// The root over the blocks so far.
     pub fn root(&self) -> B256 {
         let mut level = self.records.clone();

@@ -28,6 +28,8 @@ pub(super) const BODY: u16 = 0x04;
 pub(super) const RECEIPTS: u16 = 0x05;
 pub(super) const TOTAL_DIFFICULTY: u16 = 0x06;
 pub(super) const ACCUMULATOR: u16 = 0x07;
+pub(super) const SLIM_RECEIPTS: u16 = 0x0a;
+pub(super) const PROOF: u16 = 0x0b;
 pub(super) const BLOCK_INDEX: u16 = 0x3266;
 pub(super) const COMPONENT_INDEX: u16 = 0x3267;
 /// Bytes of an entry before its data.
@@ -36,6 +38,11 @@ pub(super) const ENTRY_HEADER_BYTES: u64 = 8;
 pub(super) const MAGIC: [u8; 8] = [0x65, 0x32, 0, 0, 0, 0, 0, 0];
 /// Blocks in an epoch, and the most a file may have: the bound of the accumulator's list.
 pub(super) const BLOCKS_MAX: usize = 8192;
+
+/// Format of an e2store file with blocks, told by its index, whatever its name.
+pub(super) fn layout(path: &Path) -> Result<Layout> {
+    Tail::read(&mut EntryFile::open(path, 1 << 12)?).map(|tail| tail.layout)
+}
 
 /// A file read entry by entry.
 #[derive(Debug)]
@@ -47,8 +54,8 @@ pub(super) struct EntryFile {
     pub offset: u64,
     /// Start of the entry being read, for errors.
     pub entry: u64,
-    /// Blocks before the one being read, for errors.
-    pub blocks: u64,
+    /// Row of the block being read, for errors, where there is one.
+    pub block: Option<u64>,
 }
 
 impl EntryFile {
@@ -57,7 +64,7 @@ impl EntryFile {
         let file = File::open(path).map_err(Error::io(path))?;
         let length = file.metadata().map_err(Error::io(path))?.len();
         let reader = BufReader::with_capacity(buffer, file);
-        let mut file = Self { path: path.to_path_buf(), reader, length, offset: 0, entry: 0, blocks: 0 };
+        let mut file = Self { path: path.to_path_buf(), reader, length, offset: 0, entry: 0, block: None };
         let (kind, length) = file.next_entry()?;
         if (kind, length) != (VERSION, 0) {
             return Err(file.malformed(format!("got entry {kind:#06x} of {length} bytes, expected an e2store version")));
@@ -67,7 +74,10 @@ impl EntryFile {
 
     /// The entry and the block being read as the place of an error.
     pub fn malformed(&self, reason: impl Into<String>) -> Error {
-        let place = format!("byte {} (block {} of the file)", self.entry, self.blocks + 1);
+        let place = match self.block {
+            Some(row) => format!("byte {} (block {} of the file)", self.entry, row + 1),
+            None => format!("byte {}", self.entry),
+        };
         Error::malformed(&self.path, place, reason)
     }
 

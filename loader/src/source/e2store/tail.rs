@@ -5,6 +5,7 @@
 //! components | count`, words of 64 bits, little-endian; offsets are relative to the index, hence negative. Right
 //! before it stands the accumulator, where there is one.
 
+use super::super::order::Extent;
 use super::{ACCUMULATOR, BLOCK_INDEX, BLOCKS_MAX, COMPONENT_INDEX, ENTRY_HEADER_BYTES, EntryFile, HEADER};
 use crate::error::{Error, Result};
 use crate::model::BLOCK_BOUND;
@@ -85,7 +86,7 @@ impl Tail {
 
     /// Header and hash of a block by its row in the index. Its number must be that of the row.
     pub fn header(&self, file: &mut EntryFile, row: u64) -> Result<(Header, B256)> {
-        file.blocks = row;
+        file.block = Some(row);
         let mut kinds = Vec::with_capacity(self.columns);
         for column in 0..self.columns {
             let kind = self.kind(file, row, column)?;
@@ -94,7 +95,7 @@ impl Tail {
                 let (_, length) = file.next_entry()?;
                 let (header, hash) = file.header(length)?;
                 self.check_number(file, row, header.number)?;
-                file.blocks = 0;
+                file.block = None;
                 return Ok((header, hash));
             }
             kinds.push(kind);
@@ -102,6 +103,14 @@ impl Tail {
         let kind = kinds[0].map_or("no entry".into(), |kind| format!("entry {kind:#06x}"));
         let offset = self.offset(row, 0);
         Err(self.malformed(file, format!("row {row}: got offset {offset}: got {kind}, expected a block's header")))
+    }
+
+    /// What the index says of the file, with the headers of its first and last block.
+    pub fn extent(&self, file: &mut EntryFile, has_receipts: bool) -> Result<Extent> {
+        let (header, hash) = self.header(file, 0)?;
+        let (last, last_hash) = self.header(file, self.count - 1)?;
+        let (path, first, parent) = (file.path.clone(), header.number, header.parent_hash);
+        Ok(Extent { path, first, hash, parent, last: Some((last.number, last_hash)), has_receipts })
     }
 
     /// The number in the header of a row must be that of the row.
@@ -118,7 +127,7 @@ impl Tail {
     }
 
     /// Type of the entry that the index points to; `None` where there can be no entry.
-    fn kind(&self, file: &mut EntryFile, row: u64, column: usize) -> Result<Option<u16>> {
+    pub fn kind(&self, file: &mut EntryFile, row: u64, column: usize) -> Result<Option<u16>> {
         let place = self.place(row, column);
         if place < ENTRY_HEADER_BYTES || place > self.start - ENTRY_HEADER_BYTES {
             return Ok(None);
@@ -169,6 +178,7 @@ fn entry_at(file: &mut EntryFile, at: u64) -> Result<(u16, u32, u16)> {
 fn explain(file: &mut EntryFile) -> Error {
     let walked = file.seek(ENTRY_HEADER_BYTES).and_then(|()| {
         let mut blocks = 0;
+        file.block = Some(blocks);
         loop {
             let (kind, length) = file.next_entry()?;
             match kind {
@@ -176,7 +186,7 @@ fn explain(file: &mut EntryFile) -> Error {
                 BLOCK_INDEX | COMPONENT_INDEX => return wrong_index(file, kind, length, blocks),
                 _ => {}
             }
-            file.blocks = blocks;
+            file.block = Some(blocks);
             file.skip(length)?;
         }
     });
