@@ -92,12 +92,9 @@ fn collect<'a>(json: &'a mut Json, out: &mut Vec<&'a mut String>) {
 }
 
 fn one_of<'a>(answers: &'a mut Json, draw: &mut Draw) -> &'a mut Json {
-    match answers {
-        Json::Array(list) if !list.is_empty() => {
-            let place = draw.below(list.len());
-            &mut list[place]
-        }
-        one => one,
+    match answers.as_array().map_or(0, Vec::len) {
+        0 => answers,
+        count => &mut answers[draw.below(count)],
     }
 }
 

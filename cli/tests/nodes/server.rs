@@ -83,7 +83,6 @@ pub struct Server {
     pub url: String,
     address: std::net::SocketAddr,
     stopped: Arc<AtomicBool>,
-    pub requests: Arc<AtomicU64>,
 }
 
 /// How a whole request, parsed, is answered; gets its number too.
@@ -98,8 +97,8 @@ impl Server {
     pub fn start(handler: Arc<Handler>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
-        let (stopped, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (is_stopped, count) = (stopped.clone(), requests.clone());
+        let (stopped, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let is_stopped = stopped.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if is_stopped.load(Ordering::SeqCst) {
@@ -109,7 +108,7 @@ impl Server {
                 std::thread::spawn(move || serve(&stream, &*handler, &count));
             }
         });
-        Self { url: format!("http://{address}"), address, stopped, requests }
+        Self { url: format!("http://{address}"), address, stopped }
     }
 }
 

@@ -88,7 +88,7 @@ impl World {
             Ommers::Headers(list) => parts.extend_from_slice(list),
             Ommers::Hashes(_) => panic!("chains in files have their ommers"),
         }
-        parts.extend_from_slice(record.body.withdrawals.as_deref().unwrap_or_default());
+        parts.extend_from_slice(record.body.withdrawals.as_ref().map_or(&[], |list| &list[..]));
         list(&parts).into()
     }
 

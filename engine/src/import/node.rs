@@ -124,26 +124,19 @@ impl<'a> Asked<'a> {
         Ok(())
     }
 
-    /// Lists what traces say of a block, and asks for what any block is bound to look at.
+    /// Takes what traces and witnesses say of a block, and asks for what any block is bound to look at.
     fn prepare(&mut self, waiting: &VecDeque<Prepared>, count: usize) -> Result<(), ImportError> {
         let mut wanted = Wanted::default();
         for block in waiting.iter().take(count) {
             let state = self.importer.state();
-            for (addr, prestate) in block.prestates.iter().flatten().flatten() {
-                if !state.knows_account(*addr) {
-                    state.list_account(*addr, prestate.account.clone());
-                }
-                for (slot, word) in &prestate.storage {
-                    if !state.knows_storage(*addr, *slot) {
-                        state.list_storage(*addr, *slot, *word);
-                    }
-                }
+            if count == 1 {
+                state.expect(block.number, block.prestates.clone());
             }
             for code in block.witness.iter().flat_map(|witness| &witness.codes) {
                 state.list_code(keccak256(code), code.clone());
             }
-            // What a witness has costs nothing to ask for, and it need not have what is only likely.
-            if block.witness.is_none() {
+            // What a source says of a block by itself costs nothing to ask for, and need not have what is only likely.
+            if !block.is_alone() {
                 predict(&block.input, &mut wanted);
             }
         }

@@ -11,7 +11,7 @@ use super::state::{Before, MemoryState, State};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use manaflow_loader::model::{AccountValue, Location, Version};
-use manaflow_loader::source::node::{Found, FoundAccount, Wanted};
+use manaflow_loader::source::node::{Found, FoundAccount, Prestates, Wanted};
 use revm::state::Bytecode;
 
 /// A write that is not kept yet.
@@ -50,6 +50,8 @@ pub struct AskedState {
     unknown: Wanted,
     /// Whether a list leaves out nothing but what is absent.
     is_listed: bool,
+    /// Number of a block, and what each of its transactions is said to find.
+    traces: Option<(u64, Prestates)>,
 }
 
 impl AskedState {
@@ -63,7 +65,14 @@ impl AskedState {
             layer: Layer::default(),
             wanted: Wanted::default(),
             unknown: Wanted::default(),
+            traces: None,
         }
+    }
+
+    /// Takes what each transaction of a block is said to find. It is listed when its turn comes: what an earlier one made
+    /// is no part of the state before the segment, and only execution tells.
+    pub fn expect(&mut self, block: u64, traces: Option<Prestates>) {
+        self.traces = traces.map(|traces| (block, traces));
     }
 
     /// Whether all that was asked for since the last call of [`Self::take_wanted`] was known.
@@ -141,11 +150,6 @@ impl AskedState {
         }
     }
 
-    /// Lists a storage word as it was before the segment.
-    pub fn list_storage(&mut self, addr: Address, slot: U256, word: U256) {
-        self.state.list_storage(addr, slot, word);
-    }
-
     /// Lists code.
     pub fn list_code(&mut self, hash: B256, code: Bytes) {
         self.state.set_code(hash, bytecode(code));
@@ -184,6 +188,29 @@ impl AskedState {
 }
 
 impl State for AskedState {
+    fn begin(&mut self, block: u64, index: u64) {
+        // After something unknown nobody can tell what was made meanwhile.
+        if !self.is_certain() {
+            return;
+        }
+        let Some((_, traces)) = self.traces.take_if(|(number, _)| *number == block) else { return };
+        for (addr, prestate) in index.checked_sub(1).and_then(|i| traces.get(i as usize)).into_iter().flatten() {
+            if !self.layer.accounts.contains_key(addr) && !self.state.knows_account(*addr) {
+                self.list_account(*addr, prestate.account.clone());
+            }
+            for (slot, word) in &prestate.storage {
+                let is_known = self.layer.storage.contains_key(&(*addr, *slot))
+                    || self.layer.virgin.contains_key(addr)
+                    || self.state.has_virgin_storage(*addr)
+                    || self.state.listed_storage(*addr, *slot).is_some();
+                if !is_known {
+                    self.state.list_storage(*addr, *slot, *word);
+                }
+            }
+        }
+        self.traces = Some((block, traces));
+    }
+
     fn account(&mut self, addr: Address, system: bool) -> Result<(AccountValue, Version), Refusal> {
         if let Some(known) = self.layer.accounts.get(&addr) {
             return Ok(*known);

@@ -298,7 +298,9 @@ impl<S: State> Importer<S> {
         tx: SignedTransaction,
         witness: Option<B256>,
     ) -> Result<TransactionRecord, RecordError> {
-        self.machine.befores().start(false);
+        let recorder = self.machine.befores();
+        recorder.start(false);
+        recorder.state().begin(number, index);
         let mut record = TransactionRecord {
             bytes: tx.bytes,
             sender: tx.sender,

@@ -10,6 +10,9 @@ use revm::state::Bytecode;
 ///
 /// Questions fail where whoever keeps the state cannot answer. What is set is kept at once, and cannot fail.
 pub trait State {
+    /// A signed transaction begins: the questions that follow are its.
+    fn begin(&mut self, _block: u64, _index: u64) {}
+
     /// An account and who wrote it last. `system`: a system transaction asks (see [`Version::Assumed`]).
     fn account(&mut self, addr: Address, system: bool) -> Result<(AccountValue, Version), Refusal>;
     /// A storage word of the account's present generation.

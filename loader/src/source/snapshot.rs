@@ -18,7 +18,7 @@
 
 use super::{Account, SourceBlock, read_json, rpc};
 use crate::error::{Error, Result};
-use crate::model::{BLOCK_BOUND, EarlierHeader, Ommers, SegmentStart};
+use crate::model::{BLOCK_BOUND, EarlierHeader, SegmentStart};
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::EMPTY_LIST_CODE;
@@ -47,19 +47,10 @@ type CodeTable = HashMap<B256, Bytes>;
 #[derive(Clone, Debug)]
 pub(super) struct KnownHeader {
     parent: B256,
-    pub earlier: EarlierHeader,
+    earlier: EarlierHeader,
 }
 
 impl KnownHeader {
-    /// The header of a block, with its ommers if the block has them.
-    pub fn of_block(block: &SourceBlock) -> Self {
-        let ommers = match &block.body.ommers {
-            Ommers::Headers(list) => Some(list.clone()),
-            Ommers::Hashes(_) => None,
-        };
-        Self { parent: block.header.parent_hash, earlier: EarlierHeader { header: block.body.header.clone(), ommers } }
-    }
-
     /// A header; its ommers are known if its ommers hash is that of no ommers.
     pub fn new(sealed: &rpc::SealedHeader) -> Self {
         let has_none = sealed.header.ommers_hash == EMPTY_OMMER_ROOT_HASH;

@@ -77,7 +77,7 @@ pub fn block_in(node: &dyn Node, call: &Call, number: u64, is_raw: bool, answer:
     }
     block.number = number;
     if let Ommers::Hashes(hashes) = &block.body.ommers
-        && let Some(list) = ommers(node, &block, hashes)?
+        && let Some(list) = ommers(node, number, hashes)?
     {
         block.body.ommers = Ommers::Headers(list);
     }
@@ -86,17 +86,45 @@ pub fn block_in(node: &dyn Node, call: &Call, number: u64, is_raw: bool, answer:
 }
 
 /// A block must name the one before it.
-pub fn check_link(node: &dyn Node, block: &SourceBlock, before: u64, hash: B256) -> Result<()> {
-    let got = block.header.parent_hash;
+pub fn check_link(node: &dyn Node, number: u64, got: B256, before: u64, hash: B256) -> Result<()> {
     if got == hash {
         return Ok(());
     }
     let reason = format!(
-        "block {} names {got} as its parent, block {before} has hash {hash}: the chain was reorganised meanwhile, or the \
-         node contradicts itself; import again, some blocks behind the head",
-        block.number
+        "block {number} names {got} as its parent, block {before} has hash {hash}: the chain was reorganised meanwhile, or \
+         the node contradicts itself; import again, some blocks behind the head"
     );
-    Err(Error::node(node, &block_call(block.number, false), reason))
+    Err(Error::node(node, &block_call(number, false), reason))
+}
+
+/// A header and, where they are known, its ommers as an RLP list; `None` where the node has no such block.
+pub fn header_of(node: &dyn Node, number: u64, is_raw: bool) -> Result<Option<(SealedHeader, Option<Bytes>)>> {
+    #[derive(serde::Deserialize)]
+    struct Uncles {
+        uncles: Option<Vec<B256>>,
+    }
+    let call = match is_raw {
+        true => block_call(number, true),
+        false => Call::new("eth_getBlockByNumber", [quantity(number), json!(false)]),
+    };
+    let answer = ask_one(node, &call)?;
+    match &answer {
+        Answer::Result(json) if json.get() != "null" => {}
+        _ => return Ok(None),
+    }
+    if is_raw {
+        let block = block_in(node, &call, number, true, answer)?;
+        let Ommers::Headers(ommers) = block.body.ommers else { return Ok(None) };
+        let sealed = SealedHeader { header: block.header, rlp: block.body.header, hash: block.hash };
+        return Ok(Some((sealed, Some(ommers))));
+    }
+    let uncles: Uncles = value(node, &call, &*answer.clone().result(node, &call)?)?;
+    let sealed = header_in(node, &call, number, answer)?;
+    let ommers = match uncles.uncles {
+        Some(hashes) => ommers(node, number, &hashes)?,
+        None => None,
+    };
+    Ok(Some((sealed, ommers)))
 }
 
 /// A header by number, without its block.
@@ -121,9 +149,9 @@ fn of_json(node: &dyn Node, call: &Call, error: Error) -> Error {
 }
 
 /// The ommers' headers as an RLP list, where the node has them: JSON of a block has their hashes only.
-fn ommers(node: &dyn Node, block: &SourceBlock, hashes: &[B256]) -> Result<Option<Bytes>> {
+fn ommers(node: &dyn Node, number: u64, hashes: &[B256]) -> Result<Option<Bytes>> {
     let calls: Vec<Call> = (0..hashes.len() as u64)
-        .map(|i| Call::new("eth_getUncleByBlockNumberAndIndex", [quantity(block.number), quantity(i)]))
+        .map(|i| Call::new("eth_getUncleByBlockNumberAndIndex", [quantity(number), quantity(i)]))
         .collect();
     let mut headers: Vec<Header> = Vec::with_capacity(hashes.len());
     for ((answer, call), hash) in node.ask(&calls)?.into_iter().zip(&calls).zip(hashes) {

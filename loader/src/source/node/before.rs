@@ -1,8 +1,7 @@
 //! The state before a range, asked for cell by cell: by calls, or by proofs against the state root before the range.
 
-use super::super::rpc::SealedHeader;
-use super::Way;
 use super::answers::{header_in, quantity, u64_in, value};
+use super::{Parent, Way};
 use crate::error::{Error, Result};
 use crate::node::{Call, Node};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
@@ -69,7 +68,10 @@ pub struct Found {
 #[derive(Debug)]
 pub struct StateBefore {
     node: Arc<dyn Node>,
-    parent: SealedHeader,
+    number: u64,
+    hash: B256,
+    /// State root; needed by proofs alone.
+    state_root: B256,
     way: Way,
     /// Hashes that are known by the headers after them: number, and what the header of that block names as parent.
     parents: BTreeMap<u64, B256>,
@@ -79,14 +81,17 @@ pub struct StateBefore {
 }
 
 impl StateBefore {
-    pub(super) fn new(node: Arc<dyn Node>, parent: SealedHeader, way: Way) -> Self {
-        let parents = BTreeMap::from([(parent.header.number, parent.header.parent_hash)]);
-        Self { node, parent, way, parents, codes: BTreeSet::new(), proven: BTreeMap::new() }
+    pub(super) fn new(node: Arc<dyn Node>, parent: &Parent, way: Way) -> Self {
+        let &Parent { number, hash, ref header } = parent;
+        let header = header.as_ref().map(|sealed| &sealed.header);
+        let state_root = header.map(|header| header.state_root).unwrap_or_default();
+        let parents = header.map(|header| (number, header.parent_hash)).into_iter().collect();
+        Self { node, number, hash, state_root, way, parents, codes: BTreeSet::new(), proven: BTreeMap::new() }
     }
 
     /// Number of the block whose state this is.
     pub fn number(&self) -> u64 {
-        self.parent.header.number
+        self.number
     }
 
     /// Nodes of tries that proved what was found, since the last call.
@@ -200,7 +205,7 @@ impl StateBefore {
         }
         let account = proof.account();
         let key = Nibbles::unpack(keccak256(addr));
-        let root = self.parent.header.state_root;
+        let root = self.state_root;
         let leaf = TrieAccount {
             nonce: account.nonce,
             balance: account.balance,
@@ -241,14 +246,17 @@ impl StateBefore {
         let own = self.number();
         let node = self.node.clone();
         let node = node.as_ref();
-        let known = self.parents.keys().next().copied().unwrap_or(own);
+        let known = self.parents.keys().next().copied().unwrap_or(own + 1);
         // The hash of block n is what the header of block n + 1 names; so headers down to the lowest but one.
         let numbers: Vec<u64> = (lowest + 1..known).rev().take(BLOCK_HASHES as usize).collect();
         let calls: Vec<Call> =
             numbers.iter().map(|n| Call::new("eth_getBlockByNumber", [quantity(*n), json!(false)])).collect();
         for ((&number, call), answer) in numbers.iter().zip(&calls).zip(node.ask(&calls)?) {
             let header = header_in(node, call, number, answer)?;
-            let expected = self.parents.get(&(number + 1)).copied().unwrap_or_default();
+            let expected = match number == own {
+                true => self.hash,
+                false => self.parents.get(&(number + 1)).copied().unwrap_or_default(),
+            };
             if header.hash != expected {
                 let reason = format!("got hash {}, block {} names {expected} as its parent", header.hash, number + 1);
                 return Err(Error::node(node, call, reason));
@@ -256,7 +264,7 @@ impl StateBefore {
             self.parents.insert(number, header.header.parent_hash);
         }
         let hash = |number: u64| match number == own {
-            true => Some(self.parent.hash),
+            true => Some(self.hash),
             false => self.parents.get(&(number + 1)).copied(),
         };
         Ok(wanted.iter().filter_map(|&number| Some((number, hash(number)?))).collect())

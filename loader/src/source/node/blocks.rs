@@ -60,9 +60,9 @@ impl NodeBlocks {
     pub(super) fn new(range: &NodeRange) -> Self {
         let before = match &range.genesis {
             Some(genesis) => Some((0, genesis.hash)),
-            None => range.parent.as_ref().map(|parent| (parent.header.number, parent.hash)),
+            None => range.parent.as_ref().map(|parent| (parent.number, parent.hash)),
         };
-        let state_root = range.parent.as_ref().map(|parent| parent.header.state_root);
+        let state_root = range.header_before().map(|header| header.state_root);
         Self {
             state_root: state_root.unwrap_or_default(),
             node: range.node.clone(),
@@ -126,7 +126,7 @@ impl NodeBlocks {
         for ((&number, call), answer) in numbers.iter().zip(&calls).zip(answers.by_ref()) {
             let block = block_in(node, call, number, self.is_raw, answer)?;
             if let Some((before, hash)) = self.before {
-                answers::check_link(node, &block, before, hash)?;
+                answers::check_link(node, number, block.header.parent_hash, before, hash)?;
             }
             self.before = Some((number, block.hash));
             blocks.push(block);

@@ -19,13 +19,13 @@ pub use prestate::{Prestate, Prestates};
 pub use witness::Witness;
 
 use super::rpc::SealedHeader;
-use super::snapshot::KnownHeader;
 use super::{Genesis, SourceBlock};
 use crate::error::{Error, Result};
 use crate::model::{BLOCK_BOUND, EarlierHeader, SegmentStart};
 use crate::node::{Call, Node, ask_one};
 use crate::rules::{ChainRules, Fork};
-use alloy_primitives::U256;
+use alloy_consensus::Header;
+use alloy_primitives::{B256, U256};
 use answers::{block_of, quantity, quantity_of};
 use serde_json::json;
 use std::path::PathBuf;
@@ -98,10 +98,16 @@ pub struct NodeRange {
     pub is_raw: bool,
     /// Blocks are waited for, and taken once so many are on top of them.
     pub follow: Option<u64>,
-    /// The header before the first block.
-    parent: Option<SealedHeader>,
-    /// The first block, unless it is block 0.
-    first: Option<SourceBlock>,
+    /// The block before the first one.
+    parent: Option<Parent>,
+}
+
+/// The block before a range: named by the first block, and its header where the node has it.
+#[derive(Clone, Debug)]
+struct Parent {
+    number: u64,
+    hash: B256,
+    header: Option<SealedHeader>,
 }
 
 impl NodeRange {
@@ -138,7 +144,6 @@ impl NodeRange {
             is_raw,
             follow: options.follow,
             parent: None,
-            first: None,
         };
         if first == 0 {
             range.begin_at_genesis(genesis)?;
@@ -170,14 +175,13 @@ impl NodeRange {
         let node = self.node.as_ref();
         let number = self.numbers.0;
         let block = block_of(node, number, self.is_raw)?;
-        self.start.earlier = earlier(node, &block, self.is_raw)?;
-        let parent = block_of(node, number - 1, self.is_raw)?;
-        answers::check_link(node, &block, parent.number, parent.hash)?;
-        self.parent = Some(SealedHeader { header: parent.header, rlp: parent.body.header, hash: parent.hash });
+        let earlier = earlier(node, &block, self.is_raw)?;
+        let header = earlier.last().map(|(sealed, _)| sealed.clone());
+        self.parent = Some(Parent { number: number - 1, hash: block.header.parent_hash, header });
+        self.start.earlier = earlier.into_iter().map(|(_, earlier)| earlier).collect();
         // Only the JSON of a block states it, and not every client's.
         let before = |total: U256| total.checked_sub(block.header.difficulty);
         self.start.total_difficulty = block.total_difficulty.and_then(before);
-        self.first = Some(block);
         self.way = match way {
             Some(way) => way,
             None => self.best_way()?,
@@ -193,9 +197,9 @@ impl NodeRange {
             let answer = ask_one(node, &call)?;
             Ok(answer.result(node, &call).is_ok_and(|json| json.get().starts_with(['[', '{', '"'])))
         };
-        let is_early = self.parent.as_ref().is_some_and(|parent| {
-            self.rules.fork_at(parent.header.number, parent.header.timestamp, false) < Fork::SpuriousDragon
-        });
+        let is_early = self
+            .header_before()
+            .is_some_and(|header| self.rules.fork_at(header.number, header.timestamp, false) < Fork::SpuriousDragon);
         if is_early && offers(before::proof_call(Default::default(), &[], number - 1))? {
             return Ok(Way::Proofs);
         }
@@ -209,10 +213,23 @@ impl NodeRange {
         Ok(Way::Calls)
     }
 
+    /// The header before the first block, where the node has it.
+    fn header_before(&self) -> Option<&Header> {
+        Some(&self.parent.as_ref()?.header.as_ref()?.header)
+    }
+
     /// A node that has dropped old states says so now, not after hours.
     fn demand_state(&self) -> Result<()> {
         let node = self.node.as_ref();
         let before = self.numbers.0 - 1;
+        if matches!(self.way, Way::Proofs | Way::Witness) && self.header_before().is_none() {
+            let call = answers::block_call(before, false);
+            return Err(Error::node(
+                node,
+                &call,
+                "the node has no such block, and what is proven is proven against its state root",
+            ));
+        }
         let call = match self.way {
             Way::Genesis => return Ok(()),
             Way::Prestate => prestate::call(self.numbers.0),
@@ -240,24 +257,25 @@ impl NodeRange {
 
     /// The state before the first block; `None` from genesis on.
     pub fn before(&self) -> Option<StateBefore> {
-        Some(StateBefore::new(self.node.clone(), self.parent.clone()?, self.way))
+        Some(StateBefore::new(self.node.clone(), self.parent.as_ref()?, self.way))
     }
 
     /// Asks once more for the header before the first block: the answers about the state were to its number, and are of no
     /// use if another block has that number now.
     pub fn check_unmoved(&self) -> Result<()> {
         let (node, Some(parent)) = (self.node.as_ref(), &self.parent) else { return Ok(()) };
-        let got = block_of(node, parent.header.number, self.is_raw)?.hash;
-        if got == parent.hash {
-            return Ok(());
+        match answers::header_of(node, parent.number, self.is_raw)? {
+            Some((sealed, _)) if sealed.hash != parent.hash => {
+                let reason = format!(
+                    "got hash {}, it was {} before: the chain was reorganised meanwhile, or the node contradicts itself; \
+                     import again, some blocks behind the head",
+                    sealed.hash, parent.hash
+                );
+                let call = answers::block_call(parent.number, self.is_raw).to_string();
+                Err(Error::Node { node: node.name().into(), call, reason, is_input: false })
+            }
+            _ => Ok(()),
         }
-        let call = Call::new("eth_getBlockByNumber", [quantity(parent.header.number), json!(true)]);
-        let reason = format!(
-            "got hash {got}, it was {} before: the chain was reorganised meanwhile, or the node contradicts itself; \
-             import again, some blocks behind the head",
-            parent.hash
-        );
-        Err(Error::Node { node: node.name().into(), call: call.to_string(), reason, is_input: false })
     }
 }
 
@@ -288,15 +306,16 @@ fn rules(node: &dyn Node, options: &NodeOptions, genesis: Option<&Genesis>) -> R
     }
 }
 
-/// Up to seven headers before a block, oldest first, each named by the one after it.
-fn earlier(node: &dyn Node, block: &SourceBlock, is_raw: bool) -> Result<Vec<EarlierHeader>> {
+/// Up to seven headers before a block, oldest first, each named by the one after it; fewer where the node has no more.
+fn earlier(node: &dyn Node, block: &SourceBlock, is_raw: bool) -> Result<Vec<(SealedHeader, EarlierHeader)>> {
     let mut earlier = Vec::new();
-    let mut after = block.clone();
+    let (mut after, mut expected) = (block.number, block.header.parent_hash);
     for number in (block.number.saturating_sub(EARLIER_MAX)..block.number).rev() {
-        let before = block_of(node, number, is_raw)?;
-        answers::check_link(node, &after, before.number, before.hash)?;
-        earlier.push(KnownHeader::of_block(&before).earlier);
-        after = before;
+        let Some((sealed, ommers)) = answers::header_of(node, number, is_raw)? else { break };
+        answers::check_link(node, after, expected, number, sealed.hash)?;
+        (after, expected) = (number, sealed.header.parent_hash);
+        let header = EarlierHeader { header: sealed.rlp.clone(), ommers };
+        earlier.push((sealed, header));
     }
     earlier.reverse();
     Ok(earlier)
