@@ -192,6 +192,10 @@ fn in_words(report: &Report, checks: &[Check]) -> String {
         grouped(r.assumed),
         grouped(r.windows)
     );
+    if r.proven > 0 {
+        let all = if r.proven == r.cells { "all of them" } else { "the rest as the source says" };
+        let _ = writeln!(out, "              {} cells proven by state roots of headers, {all}", grouped(r.proven));
+    }
     if let Some(digest) = report.requirements_digest {
         let _ = writeln!(out, "              digest {digest:#x}");
     }

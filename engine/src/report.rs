@@ -96,6 +96,9 @@ pub struct RequirementCounts {
     /// Of `cells`, hashes of blocks that must hold a value; that a block's own hash is not there before it, is not
     /// counted.
     pub hashes: u64,
+    /// Of `cells`, those whose value the state root in a header before their first use proves, by nodes in the file.
+    /// Summaries keep no nodes, and know nothing of it.
+    pub proven: u64,
     /// Segments that do not begin at genesis.
     pub windows: u64,
 }

@@ -16,6 +16,7 @@ use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use manaflow_loader::model::{Mark, Move, Value};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use trie::{Nodes, Trie};
 
 impl std::fmt::Debug for StateTrie {
@@ -53,7 +54,7 @@ pub enum TrieError {
 pub struct StateTrie {
     accounts: Trie,
     storage: HashMap<Address, Storage>,
-    nodes: Nodes,
+    nodes: Arc<Nodes>,
     /// Accounts that `root` has to write: fields set since, `None` if only storage changed.
     touched: BTreeMap<Address, Option<Option<AccountFields>>>,
 }
@@ -69,10 +70,20 @@ struct Storage {
 impl StateTrie {
     /// A partial trie with this root. Errors: the root's own node is missing or malformed.
     pub fn from_nodes(root: B256, nodes: impl IntoIterator<Item = Bytes>) -> Result<Self, TrieError> {
-        let nodes: Nodes = nodes.into_iter().map(|node| (keccak256(&node), node)).collect();
+        Self::of_nodes(nodes).at(root)
+    }
+
+    /// Another partial trie over the same nodes. Errors: the root's own node is missing or malformed.
+    pub fn at(&self, root: B256) -> Result<Self, TrieError> {
         let mut accounts = Trie::of_root(root);
-        accounts.resolve_root(&nodes)?;
-        Ok(Self { accounts, nodes, ..Self::default() })
+        accounts.resolve_root(&self.nodes)?;
+        Ok(Self { accounts, nodes: self.nodes.clone(), ..Self::default() })
+    }
+
+    /// The nodes alone, as the empty trie's; [`Self::at`] leads to others. Nodes that are none are found where they are met.
+    pub fn of_nodes(nodes: impl IntoIterator<Item = Bytes>) -> Self {
+        let nodes: Nodes = nodes.into_iter().map(|node| (keccak256(&node), node)).collect();
+        Self { nodes: Arc::new(nodes), ..Self::default() }
     }
 
     /// Sets the fields of an account; `None` is [`Self::destroy`].

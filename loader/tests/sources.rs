@@ -33,7 +33,7 @@ fn snapshots(path: PathBuf) -> (Vec<Snapshot>, usize) {
     assert_eq!(found.rules.name(), "mainnet");
     let load = |source: &Source| match source {
         Source::Snapshot(folder) => folder.load().unwrap_or_else(|e| panic!("{e}")),
-        Source::Chain(_) => panic!("a chain among snapshots"),
+        Source::Chain(_) | Source::Node(_) => panic!("a chain among snapshots"),
     };
     (found.sources.iter().map(load).collect(), found.left_out.len())
 }

@@ -120,8 +120,8 @@ fn block_files_that_claim_too_much() {
         for claim in [u64::MAX, 1 << 62, 1 << 40, 1 << 33] {
             let mut bytes = whole.clone();
             bytes[place..place + 8].copy_from_slice(&u64::to_le_bytes(claim));
-            let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..1144]);
-            bytes[1144..1152].copy_from_slice(&checksum.to_le_bytes());
+            let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..1208]);
+            bytes[1208..1216].copy_from_slice(&checksum.to_le_bytes());
             std::fs::write(&path, bytes).expect("written");
             refused(&format!("{claim} at offset {place}"), &["validate", text(&path)]);
         }

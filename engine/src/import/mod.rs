@@ -153,7 +153,7 @@ pub fn import_by(
     for source in &recognised.sources {
         match source {
             Source::Chain(chain) => chain::import(chain, &mut out, progress)?,
-            Source::Node(range) => node::import(range, &mut out, progress)?,
+            Source::Node(range) => node::import(range, &mut out, &mut notes, progress)?,
             Source::Snapshot(folder) => {
                 let snapshot = folder.load()?;
                 let guessed = snapshot.balance_unknown.len();

@@ -7,7 +7,7 @@ use crate::solo::asked::AskedState;
 use crate::solo::record::{BlockInput, Importer};
 use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Transaction;
-use alloy_primitives::{Address, Bloom, KECCAK256_EMPTY, Log, U256, keccak256};
+use alloy_primitives::{Address, Bloom, Bytes, KECCAK256_EMPTY, Log, U256, keccak256};
 use manaflow_loader::model::{BlockRecord, Mark, TransactionRecord, Value};
 use manaflow_loader::source::node::{
     Found, FoundAccount, NodeBlocks, NodeRange, Prestate, Prestates, StateBefore, Wanted, Way, Witness,
@@ -39,6 +39,7 @@ impl Prepared {
 pub(super) fn import(
     range: &NodeRange,
     out: &mut Out<'_>,
+    notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<(), ImportError> {
     let name = range.node.name();
@@ -65,7 +66,16 @@ pub(super) fn import(
             }
         });
         let mut asked = Asked::new(range, before, options);
-        asked.run(&receiver, out, progress)
+        asked.run(&receiver, out, progress)?;
+        let assumed = asked.importer.state().unknown();
+        if assumed > 0 {
+            notes.push(format!(
+                "{name} does not say what {assumed} cells were before block {}: of transactions they are taken as absent, of \
+                 system transactions they are assumed; what these call must be there from Prague on",
+                range.numbers.0
+            ));
+        }
+        Ok::<_, ImportError>(())
     })?;
     range.check_unmoved()?;
     Ok(())
@@ -94,6 +104,8 @@ struct Asked<'a> {
     name: &'a str,
     before: StateBefore,
     importer: Importer<AskedState>,
+    /// Nodes of witnesses that are not written yet.
+    nodes: Vec<Bytes>,
 }
 
 impl<'a> Asked<'a> {
@@ -101,7 +113,7 @@ impl<'a> Asked<'a> {
         let mut importer =
             Importer::new(AskedState::new(range.numbers.0, range.way == Way::Prestate), range.rules.clone(), None);
         importer.set_backend(options.backends.execution);
-        Self { name: range.node.name(), before, importer }
+        Self { name: range.node.name(), before, importer, nodes: Vec::new() }
     }
 
     fn run(
@@ -132,6 +144,7 @@ impl<'a> Asked<'a> {
             if count == 1 {
                 state.expect(block.number, block.prestates.clone());
             }
+            self.nodes.extend(block.witness.iter().flat_map(|witness| witness.nodes.iter().cloned()));
             for code in block.witness.iter().flat_map(|witness| &witness.codes) {
                 state.list_code(keccak256(code), code.clone());
             }
@@ -149,7 +162,7 @@ impl<'a> Asked<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let found = match block.and_then(|block| Some((block.number, block.witness.as_ref()?))) {
+        let mut found = match block.and_then(|block| Some((block.number, block.witness.as_ref()?))) {
             Some((number, witness)) => look_up(witness, wanted).map_err(|error| ImportError::Decode {
                 source_name: self.name.to_string(),
                 block: number,
@@ -158,8 +171,19 @@ impl<'a> Asked<'a> {
             })?,
             None => self.before.ask(wanted)?,
         };
+        let mut hashes = wanted.hashes.clone();
+        found.hashes.iter().for_each(|(number, _)| _ = hashes.remove(number));
+        if !hashes.is_empty() {
+            found.hashes.extend(self.before.ask(&Wanted { hashes, ..Wanted::default() })?.hashes);
+        }
         self.importer.state().list(wanted, found);
         Ok(())
+    }
+
+    /// Writes the nodes that proved what was asked for, before the block that asked.
+    fn put_nodes(&mut self, out: &mut Out<'_>) -> Result<(), ImportError> {
+        let nodes = self.before.take_proven().into_iter().chain(std::mem::take(&mut self.nodes));
+        nodes.into_iter().try_for_each(|node| out.writer.state_node(&node)).map_err(ImportError::from)
     }
 
     /// Records the first `count` blocks: tries them until each finds all that it asks for.
@@ -186,6 +210,7 @@ impl<'a> Asked<'a> {
                     compare(self.name, &block, &record)?;
                 }
                 count -= 1;
+                self.put_nodes(out)?;
                 push(record, &mut self.importer, out)?;
             }
             self.importer.state().drop_writes();

@@ -69,6 +69,7 @@ pub struct Validation {
 }
 
 /// Concludes a segment, of which `exits` are the last writes, ascending by cell; its own list of them is not looked at.
+/// `is_proven` says whether something at hand proves a demand.
 ///
 /// Errors: none but those of a trie that contradicts itself, which is a bug.
 pub fn conclude(
@@ -76,6 +77,7 @@ pub fn conclude(
     exits: &mut dyn Iterator<Item = Exit>,
     rules: &ChainRules,
     wanted: Wanted,
+    is_proven: &mut dyn FnMut(&Demand) -> bool,
     hash_of: impl Fn(Location) -> Option<B256>,
 ) -> Result<Conclusion, TrieError> {
     let mut found = std::mem::take(&mut segment.found);
@@ -109,6 +111,7 @@ pub fn conclude(
         // The h cells of the blocks themselves are required too: to be virgin.
         let is_hash = demands[0].cell.mark == Mark::BlockHash;
         counts.hashes += u64::from(is_hash && demands.iter().any(|d| d.prev != d.cell.default_value()));
+        counts.proven += u64::from(demands.iter().all(&mut *is_proven));
     }
     let windows = windows(&segment);
     counts.windows = windows.len() as u64;
@@ -243,6 +246,7 @@ pub fn report(conclusions: Vec<Conclusion>, rules: &ChainRules, limit: usize, ru
         cells: sum(|c| c.requirements.cells),
         assumed: sum(|c| c.requirements.assumed),
         hashes: sum(|c| c.requirements.hashes),
+        proven: sum(|c| c.requirements.proven),
         windows: sum(|c| c.requirements.windows),
     };
     let asked = |check, n| if checks.has(check) { n } else { 0 };

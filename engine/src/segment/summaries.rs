@@ -144,7 +144,7 @@ pub fn merge_summaries(
     let wanted = Wanted { limit: options.limit, requirements: options.list_requirements };
     let concluded = closed.into_iter().map(|mut segment| {
         let mut exits = segment.take_exits();
-        conclude(segment, &mut exits, &summary.rules, wanted, |_| None)
+        conclude(segment, &mut exits, &summary.rules, wanted, &mut |_| false, |_| None)
     });
     let concluded = concluded.collect::<Result<Vec<_>, _>>();
     let concluded = concluded.map_err(|error| MergeError::State { name, error })?;

@@ -316,7 +316,8 @@ fn a_seam_closed_early_would_show() {
             let wanted = Wanted { limit: 1000, requirements: true };
             let mut closed = Closed(closed);
             let mut exits = closed.take_exits();
-            let concluded = conclude(closed, &mut exits, &world.rules, wanted, |_| None).expect("no state root");
+            let concluded =
+                conclude(closed, &mut exits, &world.rules, wanted, &mut |_| false, |_| None).expect("no state root");
             let Validation { report, requirements, assumed, .. } =
                 report(vec![concluded], &world.rules, 1000, run.clone());
             let conflicts: Vec<_> = report.invalid.into_iter().filter(|f| f.check == Check::Conflicts).collect();

@@ -85,6 +85,11 @@ impl AskedState {
         std::mem::take(&mut self.wanted)
     }
 
+    /// Number of cells of which nobody can say what they were.
+    pub fn unknown(&self) -> usize {
+        self.unknown.accounts.len() + self.unknown.slots.len()
+    }
+
     /// Leaves of a list what is not known yet.
     pub fn leave_unknown(&self, wanted: &mut Wanted) {
         wanted.accounts.retain(|addr| !self.knows_account(*addr));

@@ -11,13 +11,14 @@ mod columns;
 mod faults;
 mod parts;
 mod piece;
+mod proofs;
 pub(crate) mod requirements;
 mod roots;
 mod run;
 
 use crate::backend::{Backends, hashes};
 use crate::cpu::{CpuTime, Stage, carry};
-use crate::double_use::{self, Exit, Spill};
+use crate::double_use::{self, Demand, Exit, Spill};
 use crate::reason::Check;
 pub use crate::reason::Checks;
 use crate::report::{Run, Versions};
@@ -39,6 +40,7 @@ use manaflow_loader::rules::ChainRules;
 use manaflow_loader::summary;
 pub use parts::Parts;
 use piece::{Piece, adjoining, select};
+use proofs::Proofs;
 use rayon::prelude::*;
 pub use requirements::WindowRequirement;
 use run::{DoubleUse, WINDOW_BLOCKS, Way, run};
@@ -468,7 +470,10 @@ impl<'a> Task<'a> {
         pieces: &[Piece<'_>],
     ) -> Result<Conclusion, ValidateError> {
         let wanted = Wanted { limit: self.options.limit, requirements: self.options.list_requirements };
-        let concluded = conclude(segment, exits, self.rules(), wanted, |at| transaction_hash(at, pieces));
+        let mut proofs = Proofs::of(pieces)?;
+        let mut is_proven = |demand: &Demand| proofs.prove(demand);
+        let hash_of = |at| transaction_hash(at, pieces);
+        let concluded = conclude(segment, exits, self.rules(), wanted, &mut is_proven, hash_of);
         concluded.map_err(|e| roots::no_root(&pieces[0], e))
     }
 

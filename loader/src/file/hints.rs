@@ -2,6 +2,7 @@
 //!
 //! `signer-keys`: keys in the writer's order; whose a key is says its hash. `signature-r`: R.y of every signed transaction in order,
 //! then of every authorisation in order, or nothing at all; so the place of a row's hint follows from the row's own place.
+//! `state-nodes`: nodes of tries that lead from a state root to what a cell held, found by their hashes.
 
 use super::layout::Section as S;
 use super::read::BlockFile;
@@ -106,6 +107,25 @@ impl BlockFile {
             rows if rows == signatures => Ok(()),
             rows => self.refuse(S::SignatureR, format!("{rows} rows, expected {signatures} or none")),
         }
+    }
+
+    /// Nodes of tries that may prove what cells held before, each with its Keccak-256 to be taken by whoever uses it; up to the
+    /// first that is no list in RLP.
+    ///
+    /// Errors: a page is damaged.
+    pub fn state_nodes(&self) -> Result<Vec<&[u8]>> {
+        let mut rest = self.bytes(S::StateNodes);
+        self.verify_bytes(S::StateNodes, 0..rest.len() as u64)?;
+        let mut nodes = Vec::new();
+        while !rest.is_empty() {
+            let mut payload = rest;
+            let Ok(header) = alloy_rlp::Header::decode(&mut payload) else { break };
+            let length = rest.len() - payload.len() + header.payload_length;
+            let Some((node, after)) = rest.split_at_checked(length).filter(|_| header.list) else { break };
+            nodes.push(node);
+            rest = after;
+        }
+        Ok(nodes)
     }
 
     /// Places of the R.y of blocks: of their transactions, and of their authorisations. Empty if there are none.

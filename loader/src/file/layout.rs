@@ -1,6 +1,6 @@
 //! The block file byte by byte: header, sections, rows. `loader/FORMAT.md` is the normative text; this is its Rust.
 //!
-//! Header of 1,152 bytes, page table, data area. All integers little-endian, so columns are used in place; this crate
+//! Header of 1,216 bytes, page table, data area. All integers little-endian, so columns are used in place; this crate
 //! refuses to compile for big-endian machines. Sections lie in the order of [`SECTIONS`], each at the next multiple of
 //! 64 bytes: the layout follows from the lengths alone, and the reader compares every offset with the one it must be.
 //! Checksums: XXH3-64 (seed 0). Header -> page table -> pages of 64 KiB of the data area.
@@ -22,7 +22,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 /// Most bytes of the text that names the writer's versions.
 pub const VERSIONS_BYTES: usize = 128;
 /// Bytes of the header.
-pub const HEADER_BYTES: usize = 1152;
+pub const HEADER_BYTES: usize = 1216;
 /// Bytes under one checksum of the page table.
 pub const PAGE_BYTES: usize = 1 << 16;
 /// Sections and the data area start at multiples of this.
@@ -116,12 +116,13 @@ pub enum Section {
     SignerKeys,
     SignatureR,
     EcrecoverClaims,
+    StateNodes,
 }
 
 use Section as S;
 
 /// Number of sections.
-pub const SECTION_COUNT: usize = 40;
+pub const SECTION_COUNT: usize = 41;
 
 /// All sections in order: id, name in messages and in `inspect`, bytes a row.
 pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
@@ -165,6 +166,7 @@ pub const SECTIONS: [(Section, &str, u32); SECTION_COUNT] = [
     (S::SignerKeys, "signer-keys", 64),
     (S::SignatureR, "signature-r", 32),
     (S::EcrecoverClaims, "ecrecover-claims", 1),
+    (S::StateNodes, "state-nodes", 1),
 ];
 
 /// The tables up to here are shared: verified on opening. Later sections are verified where they are used.
@@ -181,7 +183,7 @@ const PRELUDE_BYTES: usize = 160;
 const ENTRY_BYTES: usize = 24;
 const TABLE_END: usize = PRELUDE_BYTES + ENTRY_BYTES * SECTION_COUNT;
 const _: () = assert!(TABLE_END + 16 <= HEADER_BYTES && HEADER_BYTES.is_multiple_of(ALIGN as usize));
-const _: () = assert!(S::EcrecoverClaims as usize + 1 == SECTION_COUNT);
+const _: () = assert!(S::StateNodes as usize + 1 == SECTION_COUNT);
 
 impl Section {
     /// Name in messages and in `inspect`.

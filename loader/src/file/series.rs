@@ -175,6 +175,11 @@ impl Series {
         if self.signers.insert(signer) { self.writer()?.signer_key(key) } else { Ok(()) }
     }
 
+    /// Adds the hint of a node of a trie: [`Writer::state_node`].
+    pub fn state_node(&mut self, node: &[u8]) -> Result<()> {
+        self.writer()?.state_node(node)
+    }
+
     /// Appends a block, after the codes and keys that it brings: [`Writer::push`].
     pub fn push(&mut self, block: &BlockRecord) -> Result<()> {
         self.writer()?.push(block)?;

@@ -29,8 +29,8 @@ use crate::model::{
 use crate::rules::ChainRules;
 use crate::whole::folder_of;
 use crate::{Error, Result};
-use alloy_primitives::map::HashMap;
-use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt, KECCAK256_EMPTY, U256};
+use alloy_primitives::map::{B256Set, HashMap};
+use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt, KECCAK256_EMPTY, U256, keccak256};
 use bytemuck::bytes_of;
 use std::path::{Path, PathBuf};
 
@@ -81,11 +81,13 @@ pub struct Writer {
     with_last: bool,
     /// Cells by number, where moves came as numbers.
     numbered: Option<Cells>,
+    /// Nodes of tries that are in the file.
+    state_nodes: B256Set,
     failed: bool,
 }
 
 /// Sections that are spooled while blocks come in.
-const SPOOLED: [S; 20] = [
+const SPOOLED: [S; 21] = [
     S::EarlierRows,
     S::EarlierBytes,
     S::Blocks,
@@ -106,6 +108,7 @@ const SPOOLED: [S; 20] = [
     S::MoveCells,
     S::MoveFlags,
     S::MoveIntx,
+    S::StateNodes,
 ];
 const SPOOLED_MOVES: [S; 3] = [S::MovePrev, S::MoveNext, S::MoveMask];
 
@@ -156,6 +159,7 @@ impl Writer {
             is_moves_only: true,
             with_last: false,
             numbered: None,
+            state_nodes: B256Set::default(),
             failed: false,
         })
     }
@@ -209,6 +213,16 @@ impl Writer {
         let last = if self.with_last { 4 * self.move_count } else { 0 };
         let codes = 40 * u64::from(self.codes.count()) + self.blobs.bytes();
         columns + hints + last + codes + self.tables.bytes() + 16 * u64::from(self.foreign.count())
+    }
+
+    /// Adds a hint: a node of the state's trie or of an account's storage, encoded, that proves what cells held before.
+    ///
+    /// Nothing of it is looked at; one that was added before is left out. Errors: the disk.
+    pub fn state_node(&mut self, node: &[u8]) -> Result<()> {
+        self.guard(|writer| match writer.state_nodes.insert(keccak256(node)) {
+            true => writer.put(S::StateNodes, node),
+            false => Ok(()),
+        })
     }
 
     /// Puts the file together, syncs it, and gives it its name, in place of a file that has it already.

@@ -309,7 +309,7 @@ fn every_truncated_file_of_a_snapshot_is_named() {
             write(&path, &text[..length]);
             let loaded = recognise(&[world.path("s")], &Options::default()).and_then(|found| match &found.sources[0] {
                 Source::Snapshot(snapshot) => snapshot.load().map(drop),
-                Source::Chain(_) => panic!("no chain here"),
+                Source::Chain(_) | Source::Node(_) => panic!("no chain here"),
             });
             let error = loaded.expect_err("cut off").to_string();
             assert!(error.contains(name), "{name}: {error}");
