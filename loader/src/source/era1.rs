@@ -81,6 +81,35 @@ impl Era1 {
         Ok(None)
     }
 
+    /// Bytes read so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Passes over a block whose header entry is next; false if another entry is.
+    ///
+    /// The first block of a file is to be read, not passed over: the block index is held against its number.
+    pub(super) fn skip_block(&mut self) -> Result<bool> {
+        let start = self.offset;
+        if self.is_finished || self.first.is_none() {
+            return Ok(false);
+        }
+        let (kind, length) = self.next_entry()?;
+        if kind != HEADER {
+            // Back to the entry: whoever reads blocks looks at it.
+            self.reader.seek_relative(-(ENTRY_HEADER_BYTES as i64)).map_err(Error::io(&self.path))?;
+            self.offset = start;
+            return Ok(false);
+        }
+        self.skip(length)?;
+        for kind in [BODY, RECEIPTS, TOTAL_DIFFICULTY] {
+            let length = self.expect(kind)?;
+            self.skip(length)?;
+        }
+        self.starts.push(start);
+        Ok(true)
+    }
+
     fn block(&mut self, start: u64, header_length: u64) -> Result<SourceBlock> {
         let header = self.unpack(header_length)?;
         let length = self.expect(BODY)?;
