@@ -5,6 +5,9 @@
 //! and it is dropped. So within a block nothing leaves the cache, what is set needs no disk, and memory is bounded but for
 //! what one block touches. Storage is kept by the generation that its account has: of others nobody asks.
 
+#[cfg(test)]
+mod tests;
+
 use super::code::bytecode;
 use super::database::Refusal;
 use super::state::State;
