@@ -87,6 +87,8 @@ fn options_that_make_no_sense() {
         run(2, &world.import(&output, more));
     }
     assert!(!state.exists());
+    let folder = world.folder.path();
+    assert!(said(&run(2, &world.import(&output, &["--state", text(folder)]))).contains("is the folder of the output"));
     // A state belongs to a chain from genesis.
     let Some(data) = manaflow_datasets::data_for("resume: options_that_make_no_sense") else { return };
     let snapshot = data.join("mainnet/blocks/46147");

@@ -82,7 +82,7 @@ fn record<S: State>(
     let bytes_read = blocks.bytes_read();
     let bytes_before = out.counts.bytes_read;
 
-    let (sender, receiver) = sync_channel::<Result<Vec<(u64, BlockInput)>, ImportError>>(2);
+    let (sender, receiver) = sync_channel::<(Result<Vec<(u64, BlockInput)>, ImportError>, u64)>(2);
     std::thread::scope(|scope| {
         let blocks = &mut blocks;
         let thread_name = name.clone();
@@ -95,12 +95,12 @@ fn record<S: State>(
                     Err(_) => true,
                 };
                 // The receiver is gone if recording has failed; its error is the one to report.
-                if sender.send(batch).is_err() || is_last {
+                if sender.send((batch, bytes_read.load(Ordering::Relaxed))).is_err() || is_last {
                     return;
                 }
             }
         });
-        for batch in receiver {
+        for (batch, bytes_read) in receiver {
             for (number, input) in batch? {
                 let record = if number == 0 {
                     importer.genesis(input.body, input.hash, &allocations(chain))
@@ -110,7 +110,7 @@ fn record<S: State>(
                 let record = record.map_err(|error| ImportError::Record { source_name: name.clone(), error })?;
                 push(record, importer, out)?;
             }
-            out.counts.bytes_read = bytes_before + bytes_read.load(Ordering::Relaxed);
+            out.counts.bytes_read = bytes_before + bytes_read;
             progress(&out.counts);
         }
         Ok(())

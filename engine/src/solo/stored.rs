@@ -170,6 +170,9 @@ impl Codes {
 /// Hashes of blocks that stay in memory, more than any instruction reaches back.
 const HASHES_KEPT: usize = 512;
 
+/// Codes that wait to be written together.
+const CODES_WAITING: usize = 64;
+
 /// State in a store.
 #[derive(Debug)]
 pub struct StoredState<'a> {
@@ -210,6 +213,26 @@ impl<'a> StoredState<'a> {
         let kept = Kept::of_store(self.store.account(addr)?, AccountValue::ABSENT);
         self.accounts.insert(addr, kept);
         Ok(kept)
+    }
+
+    fn kept_code(&mut self, hash: B256) -> manaflow_loader::Result<Option<Bytecode>> {
+        if let Some(code) = self.codes.get(&hash) {
+            return Ok(Some(code));
+        }
+        // One that has come to be may have left the cache before it was written.
+        let new = self.new_codes.iter().find(|(new, _)| *new == hash).map(|(_, code)| code.clone());
+        let found = match new {
+            Some(code) => Some(code),
+            None => self.store.code(hash)?.map(|(is_delegation, blob)| match is_delegation {
+                true => bytecode(blob),
+                // It may look like one, and have come to be before there were any.
+                false => Bytecode::new_legacy(blob),
+            }),
+        };
+        if let Some(code) = &found {
+            self.codes.insert(hash, code.clone());
+        }
+        Ok(found)
     }
 
     fn write_codes_and_hashes(&mut self) -> manaflow_loader::Result<()> {
@@ -260,23 +283,7 @@ impl State for StoredState<'_> {
     }
 
     fn code(&mut self, hash: B256) -> Result<Option<Bytecode>, Refusal> {
-        if let Some(code) = self.codes.get(&hash) {
-            return Ok(Some(code));
-        }
-        // One that came to be in this block may have left the cache already.
-        let new = self.new_codes.iter().find(|(new, _)| *new == hash).map(|(_, code)| code.clone());
-        let found = match new {
-            Some(code) => Some(code),
-            None => self.store.code(hash).map_err(refusal)?.map(|(is_delegation, blob)| match is_delegation {
-                true => bytecode(blob),
-                // It may look like one, and have come to be before there were any.
-                false => Bytecode::new_legacy(blob),
-            }),
-        };
-        if let Some(code) = &found {
-            self.codes.insert(hash, code.clone());
-        }
-        Ok(found)
+        self.kept_code(hash).map_err(refusal)
     }
 
     fn set_account(&mut self, addr: Address, value: AccountValue, location: Location) {
@@ -300,10 +307,14 @@ impl State for StoredState<'_> {
     }
 
     fn set_code(&mut self, hash: B256, code: Bytecode) {
-        // The first one of a hash stays; the store sees to that for those that left the cache.
-        if self.codes.get(&hash).is_none() {
-            self.codes.insert(hash, code.clone());
-            self.new_codes.push((hash, code));
+        // The first one of a hash stays.
+        match self.kept_code(hash) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                self.codes.insert(hash, code.clone());
+                self.new_codes.push((hash, code));
+            }
+            Err(error) => self.failed = Some(error),
         }
     }
 
@@ -318,7 +329,7 @@ impl State for StoredState<'_> {
         if !words.is_empty() {
             self.store.put_words(words)?;
         }
-        if !self.new_codes.is_empty() || self.hashes.len() >= 2 * HASHES_KEPT {
+        if self.new_codes.len() >= CODES_WAITING || self.hashes.len() >= 2 * HASHES_KEPT {
             self.write_codes_and_hashes()?;
         }
         Ok(())

@@ -16,8 +16,8 @@ pub struct StateArgs {
     /// and with it the work; with it, --resume goes on.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Memory for the state: cells in use, and pages of the store. Beside it a file that is being written takes about 200
-    /// bytes for each cell that is new in it, which --split bounds.
+    /// Memory for the state: cells in use, and pages of the store. Beside it a file that is being written takes about 170
+    /// bytes for each cell that occurs in it, which --split bounds.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1GiB", requires = "state")]
     memory: u64,
     /// Write a series of files, chain-000000000000.mana and so on for `-o chain.mana`, each named by its first block. A file is
@@ -119,6 +119,16 @@ impl StateArgs {
         recognised: &Recognised,
         versions: &str,
     ) -> Result<StateStore, Failure> {
+        let output = match target {
+            Target::One(path) => {
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+            }
+            Target::Many(name, _) => name.folder(),
+        };
+        if folder.canonicalize().is_ok_and(|folder| output.canonicalize().is_ok_and(|output| output == folder)) {
+            let reason = "is the folder of the output: the state needs one of its own";
+            return Err(Failure::Usage(format!("{}: {reason}", folder.display())));
+        }
         let files = match target {
             Target::One(path) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             Target::Many(name, _) => name.pattern(),
