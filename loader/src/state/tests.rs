@@ -1,3 +1,5 @@
+//! The state on disk keeps what was committed and nothing else, and is given to nobody that it is not of.
+
 use super::*;
 use crate::model::SegmentStart;
 
