@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod draw;
+pub mod growth;
 #[cfg(feature = "lies")]
 pub mod lies;
 pub mod sign;

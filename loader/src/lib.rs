@@ -12,6 +12,7 @@ pub mod rules;
 mod scratch;
 pub mod source;
 mod split_mix;
+pub mod state;
 pub mod summary;
 mod watch;
 mod whole;

@@ -15,9 +15,12 @@ use crate::backend::Backends;
 use crate::solo::database::Refusal;
 use crate::solo::record::{Importer, RecordError};
 use crate::solo::state::State;
+use crate::solo::stored::Room;
+use alloy_primitives::{B256, keccak256};
 use manaflow_loader::file::Series;
 use manaflow_loader::model::BlockRecord;
 use manaflow_loader::source::{Recognised, Source};
+use manaflow_loader::state::StateStore;
 
 /// Why there is no block file.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +91,10 @@ pub struct Counts {
     pub moves: u64,
     /// Gas used.
     pub gas: u64,
+    /// Bytes of the chains' files: read so far, and in all; of snapshots nothing is counted.
+    pub bytes_read: u64,
+    /// See `bytes_read`.
+    pub bytes_total: u64,
 }
 
 impl Counts {
@@ -125,11 +132,24 @@ impl Default for Options {
     }
 }
 
+/// A state on disk for an import.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where it is kept.
+    pub store: StateStore,
+    /// What of it may be in memory.
+    pub room: Room,
+    /// The limit of files, as it was given.
+    pub limit: String,
+}
+
 /// Where it goes.
 struct Out<'a> {
     writer: &'a mut Series,
     counts: Counts,
     options: Options,
+    /// Where the state of a chain is kept, if not in memory.
+    stored: Option<Stored>,
 }
 
 /// Imports all sources by the default backends, with hints. `progress` is told the counts now and then.
@@ -148,7 +168,19 @@ pub fn import_by(
     options: Options,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    let mut out = Out { writer, counts: Counts::default(), options };
+    import_on(recognised, writer, options, None, progress)
+}
+
+/// Imports all sources, the state of a chain on disk: from where the store has come to, and it is brought forward with each
+/// file that is whole, the last one included. `progress` is told the counts now and then.
+pub fn import_on(
+    recognised: &Recognised,
+    writer: &mut Series,
+    options: Options,
+    stored: Option<Stored>,
+    progress: &mut dyn FnMut(&Counts),
+) -> Result<Imported, ImportError> {
+    let mut out = Out { writer, counts: Counts::default(), options, stored };
     let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {
@@ -180,8 +212,18 @@ fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out
         out.writer.signer_key(signer, &key.0)?;
     }
     out.writer.push(&record)?;
+    importer.state().at_border()?;
     if out.writer.is_full() {
-        out.writer.close()?;
+        close(importer.state(), out)?;
+    }
+    Ok(())
+}
+
+/// Finishes the file that is being written; then, and not before, the state may last.
+fn close<S: State>(state: &mut S, out: &mut Out<'_>) -> Result<(), ImportError> {
+    if let (Some(piece), Some(next)) = (out.writer.close()?, out.writer.next()) {
+        let tip = next.earlier.last().map_or(B256::ZERO, |earlier| keccak256(&earlier.header));
+        state.keep(&piece, tip, next)?;
     }
     Ok(())
 }

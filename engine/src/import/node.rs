@@ -1,8 +1,9 @@
 //! Blocks of a node: one thread asks for them ahead, decodes and recovers; another tries, asks for what was missing, and
 //! records.
 
+use super::chain::FromGenesis;
 use super::prepare::prepare_all;
-use super::{Counts, ImportError, Options, Out, chain, push};
+use super::{Counts, ImportError, Options, Out, push};
 use crate::solo::asked::AskedState;
 use crate::solo::record::{BlockInput, Importer};
 use crate::state_root::{StateTrie, TrieError};
@@ -45,7 +46,9 @@ pub(super) fn import(
     let name = range.node.name();
     if let Some(genesis) = &range.genesis {
         let blocks = std::iter::once(Ok(genesis.block())).chain(range.blocks().map(|b| b.map(|b| b.block)));
-        return chain::from_genesis(genesis, name, &range.start, false, blocks, out, progress);
+        let start = range.start.clone();
+        let source = FromGenesis { genesis, name, start, brings_roots: false, bytes: None };
+        return source.import(blocks, out, progress);
     }
     let Some(before) = range.before() else { return Ok(()) };
     out.writer.begin_segment(&range.start)?;

@@ -14,6 +14,7 @@ pub mod meter;
 pub mod record;
 pub mod signature;
 pub mod state;
+pub mod stored;
 pub mod system;
 pub mod threaded;
 pub mod transaction;

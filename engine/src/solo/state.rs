@@ -3,7 +3,8 @@
 use super::database::Refusal;
 use alloy_primitives::map::{Entry, HashMap};
 use alloy_primitives::{Address, B256, U256};
-use manaflow_loader::model::{AccountValue, Location, Version};
+use manaflow_loader::file::Piece;
+use manaflow_loader::model::{AccountValue, Location, SegmentStart, Version};
 use revm::state::Bytecode;
 
 /// State of a segment at the point that an import has reached.
@@ -32,6 +33,17 @@ pub trait State {
     fn set_block_hash(&mut self, number: u64, hash: B256, location: Location);
     /// Code has come to be.
     fn set_code(&mut self, hash: B256, code: Bytecode);
+
+    /// A block has ended: what was set may be written to where it is kept. Errors: it cannot be.
+    fn at_border(&mut self) -> manaflow_loader::Result<()> {
+        Ok(())
+    }
+
+    /// A file is whole whose last block, `tip`, is the newest one: what was set is to last, with how far it has come; `next`
+    /// says what is before the next block. Errors: it cannot be.
+    fn keep(&mut self, _piece: &Piece, _tip: B256, _next: &SegmentStart) -> manaflow_loader::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is known of a segment before its first block.

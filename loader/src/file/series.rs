@@ -6,7 +6,7 @@
 //! reaches its limit; so where files end depends on the blocks alone, and writing them again gives the same bytes.
 
 use super::layout::EARLIER_BOUND;
-use super::write::{Summary, Writer};
+use super::write::Writer;
 use crate::model::{BlockRecord, EarlierHeader, Ommers, SegmentStart};
 use crate::rules::ChainRules;
 use crate::whole::folder_of;
@@ -35,8 +35,10 @@ pub struct Piece {
     pub first: u64,
     /// Number of its last block.
     pub last: u64,
-    /// What is in it.
-    pub summary: Summary,
+    /// Its blocks.
+    pub blocks: u64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 /// Names of a series' files: those of `chain.mana` are `chain-000000000000.mana`, with the number of the first block.
@@ -62,6 +64,11 @@ impl SeriesName {
             None => String::new(),
         };
         Ok(Self { folder: folder_of(path).to_path_buf(), stem, extension })
+    }
+
+    /// How the names are made, without the folder: `#` stands for the number.
+    pub fn pattern(&self) -> String {
+        format!("{}-#{}", self.stem, self.extension)
     }
 
     /// The folder of the files.
@@ -211,7 +218,7 @@ impl Series {
         };
         let summary = writer.finish()?;
         let last = self.next.as_ref().map_or(self.first, |next| next.first.saturating_sub(1));
-        let piece = Piece { path, first: self.first, last, summary };
+        let piece = Piece { path, first: self.first, last, blocks: summary.blocks, bytes: summary.file_bytes };
         self.pieces.push(piece.clone());
         (self.first, self.blocks) = (last + 1, 0);
         self.signers.clear();

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Blocks from genesis on, in files.
 #[derive(Clone, Debug)]
@@ -50,7 +51,58 @@ impl Chain {
 
     /// All blocks in order, block 0 first; each call starts anew. After an error the stream ends.
     pub fn blocks(&self) -> Blocks {
-        Blocks { chain: self.clone(), file: 0, reader: None, next: 0, last: B256::ZERO, waiting: None, is_done: false }
+        Blocks {
+            chain: self.clone(),
+            file: 0,
+            reader: None,
+            next: 0,
+            last: B256::ZERO,
+            waiting: None,
+            is_done: false,
+            bytes_before: 0,
+            bytes_read: Arc::default(),
+        }
+    }
+
+    /// The blocks from a position on. Files before it are not read, and of the file that it lies in lengths alone: `tip` is
+    /// the hash of the block before, which is held against the source.
+    ///
+    /// Errors: the source ends before that block, or has another one there.
+    pub fn blocks_from(&self, position: u64, tip: B256) -> Result<Blocks> {
+        let mut blocks = self.blocks();
+        let Some(before) = position.checked_sub(1) else { return Ok(blocks) };
+        // The first block of a further file has the number of its position, or the stream ends there with an error.
+        while let Some(path) = self.files.get(blocks.file + 1) {
+            let first = Reader::open(path)?.next_block()?.map_or(0, |block| block.header.number);
+            if first > before {
+                break;
+            }
+            blocks.bytes_before += length(&self.files[blocks.file]);
+            (blocks.file, blocks.next) = (blocks.file + 1, first);
+        }
+        loop {
+            let at = blocks.next;
+            if at < before && blocks.skip_block()? {
+                continue;
+            }
+            let Some(block) = blocks.next().transpose()? else {
+                let reason = format!("the source ends before block {before}, with which the import has ended so far");
+                return Err(Error::malformed(self.files.last().unwrap_or(&self.genesis.path), "end", reason));
+            };
+            if at == before {
+                if block.hash == tip {
+                    return Ok(blocks);
+                }
+                let place = format!("block {before}");
+                let reason = format!("got hash {}, the import has ended with {tip} so far: another chain", block.hash);
+                return Err(Error::malformed(&self.files[blocks.file.min(self.files.len() - 1)], place, reason));
+            }
+        }
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|path| length(path)).sum()
     }
 }
 
@@ -68,6 +120,9 @@ pub struct Blocks {
     /// Block 1, while block 0 is handed out in its place.
     waiting: Option<SourceBlock>,
     is_done: bool,
+    /// Bytes of the files before the one being read, and of all that was read.
+    bytes_before: u64,
+    bytes_read: Arc<AtomicU64>,
 }
 
 impl Iterator for Blocks {
@@ -84,6 +139,19 @@ impl Iterator for Blocks {
 }
 
 impl Blocks {
+    /// How many bytes of the files have been read, to be looked at while blocks are read elsewhere.
+    pub fn bytes_read(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes_read)
+    }
+
+    /// Passes over a block that is neither the first nor the last of its file, if there is one here.
+    fn skip_block(&mut self) -> Result<bool> {
+        let Some(reader) = self.reader.as_mut().filter(|_| self.waiting.is_none()) else { return Ok(false) };
+        let is_skipped = reader.skip_block()?;
+        self.next += u64::from(is_skipped);
+        Ok(is_skipped)
+    }
+
     fn next_block(&mut self) -> Result<Option<SourceBlock>> {
         if let Some(block) = self.waiting.take() {
             return self.numbered(block).map(Some);
@@ -97,9 +165,11 @@ impl Blocks {
             };
             let Some(block) = reader.next_block()? else {
                 self.reader = None;
+                self.bytes_before += length(&self.chain.files[self.file]);
                 self.file += 1;
                 continue;
             };
+            self.bytes_read.store(self.bytes_before + reader.offset(), Ordering::Relaxed);
             if is_first_of_file {
                 if self.file > 0 {
                     self.check_continues(&block)?;
@@ -150,6 +220,11 @@ impl Blocks {
     }
 }
 
+/// Bytes of a file; 0 if nobody knows, since it is for progress alone.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
 /// A file of any kind.
 #[derive(Debug)]
 enum Reader {
@@ -192,6 +267,24 @@ impl Reader {
             }
             Self::Era1(file) => file.extent(),
             Self::Ere(file) => file.extent(),
+        }
+    }
+
+    /// Bytes read so far.
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Rlp(file) => file.offset(),
+            Self::Era1(file) => file.offset(),
+            Self::Ere(file) => file.offset(),
+        }
+    }
+
+    /// Passes over a block without a look at what is in it; false at the end of the file, which is left to `next_block`.
+    fn skip_block(&mut self) -> Result<bool> {
+        match self {
+            Self::Rlp(file) => file.skip_block(),
+            // Their accumulators are over all blocks, so that none is passed over.
+            Self::Era1(_) | Self::Ere(_) => Ok(false),
         }
     }
 

@@ -93,6 +93,11 @@ impl Era1 {
         Ok(None)
     }
 
+    /// Bytes read so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.file.offset
+    }
+
     fn block(&mut self, start: u64, header_length: u64) -> Result<SourceBlock> {
         let row = self.starts.len() as u64;
         self.file.block = Some(row);

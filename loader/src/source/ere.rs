@@ -74,6 +74,11 @@ impl Ere {
         self.tail.extent(&mut self.file, self.columns.contains(&RECEIPTS))
     }
 
+    /// Bytes read so far, as far as that can be said of columns that are read side by side.
+    pub(super) fn offset(&self) -> u64 {
+        (u128::from(self.file.length) * u128::from(self.row) / u128::from(self.tail.count.max(1))) as u64
+    }
+
     /// The next block, `None` after the last. Its number is the one in its header.
     pub fn next_block(&mut self) -> Result<Option<SourceBlock>> {
         if self.starts.is_none() {

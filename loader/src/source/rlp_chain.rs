@@ -46,6 +46,24 @@ impl RlpChain {
         Ok(Some(block))
     }
 
+    /// Bytes read so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Passes over a block; false at the end of the file.
+    pub(super) fn skip_block(&mut self) -> Result<bool> {
+        if self.offset == self.length {
+            return Ok(false);
+        }
+        let (prefix, payload) = self.next_prefix()?;
+        // At most `BLOCK_BYTES_MAX`.
+        self.reader.seek_relative(payload as i64).map_err(Error::io(&self.path))?;
+        self.offset += prefix.len() as u64 + payload;
+        self.blocks += 1;
+        Ok(true)
+    }
+
     fn malformed(&self, reason: impl Into<String>) -> Error {
         let place = format!("byte {} (block {} of the file)", self.offset, self.blocks + 1);
         Error::malformed(&self.path, place, reason)
@@ -53,6 +71,13 @@ impl RlpChain {
 
     /// Bytes of the item at the current offset: prefix and payload.
     fn next_item(&mut self) -> Result<Bytes> {
+        let (mut bytes, payload) = self.next_prefix()?;
+        self.read(&mut bytes, payload)?;
+        Ok(bytes.into())
+    }
+
+    /// The prefix of the item at the current offset, and the length of its payload, which the file has.
+    fn next_prefix(&mut self) -> Result<(Vec<u8>, u64)> {
         let mut prefix = Vec::with_capacity(9);
         self.read(&mut prefix, 1)?;
         let payload = match prefix[0] {
@@ -74,9 +99,7 @@ impl RlpChain {
         if payload > BLOCK_BYTES_MAX {
             return Err(self.malformed(format!("the block has {payload} bytes, at most {BLOCK_BYTES_MAX} are read")));
         }
-        let mut bytes = prefix;
-        self.read(&mut bytes, payload)?;
-        Ok(bytes.into())
+        Ok((prefix, payload))
     }
 
     /// Appends exactly `count` bytes.

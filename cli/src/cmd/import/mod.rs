@@ -1,10 +1,11 @@
 //! `manaflow import`: sources → moves → a block file.
 
 mod node;
+mod state;
 
 use crate::exit::{Code, Failure};
 use crate::output::{grouped, tell};
-use crate::progress::{Display, Done};
+use crate::progress::{Display, Done, TimeLeft};
 use manaflow_loader::file::Series;
 use manaflow_loader::source::{Options, Source, recognise};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ Examples:
   manaflow import --rpc http://localhost:8545 --blocks 19000000..19000099 -o blocks.mana       an archive node
   manaflow import --rpc https://node.example --blocks 19000000.. --verify-proofs -o new.mana   proven befores
   manaflow import answers/ -o blocks.mana                            what `curl` or `cast rpc` saved of a node
+  manaflow import era1/*.era1 --genesis mainnet.json -o chain.mana --state state --memory 4GiB --split 1GiB --resume
+                                     a long chain in little memory: the same line goes on after a kill, and with newer files
 
 RLP, era1 and ere files hold blocks from genesis on and need --genesis. Several are put in order; what is missing
 between them, or is there twice, is named before the first block is read. A snapshot is a folder with block.json and
@@ -51,6 +54,8 @@ pub struct Args {
     #[command(flatten)]
     node: node::NodeArgs,
     #[command(flatten)]
+    state: state::StateArgs,
+    #[command(flatten)]
     backend: super::BackendArgs,
     /// Leave out the hints for signatures: public keys of signers and R.y, about 90 bytes a transaction, which make
     /// `validate` several times as fast on signatures.
@@ -66,7 +71,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
     // Only a dry run has none.
     let named = args.output.clone().unwrap_or_default();
-    let output = if args.node.dry_run { named.clone() } else { super::block_file_output(&named, &inputs)? };
+    let target = if args.node.dry_run { None } else { Some(args.state.target(&named, &inputs)?) };
     super::validate::start_threads(args.threads)?;
     let backends = args.backend.choose()?;
     let started = Instant::now();
@@ -95,13 +100,14 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell(&format!("note: the snapshots are taken as blocks of the chain that begins with {genesis}"));
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
-    let mut writer = Series::create(&output, &recognised.rules, &versions).map_err(super::unwritable)?;
+    let Some(target) = target else { return Err(Failure::Usage("an import needs --output".into())) };
+    let state::Plan { series: mut writer, stored, before } = args.state.plan(target, &recognised, &versions)?;
     let blocks_total = asked.as_ref().map_or(0, node::Asked::blocks_total);
-    let mut display = Display::new("imported", blocks_total);
+    let (mut display, mut left) = (Display::new("imported", blocks_total), TimeLeft::default());
     let options = manaflow_engine::import::Options { backends, hints: !args.no_hints };
-    let imported = manaflow_engine::import::import_by(&recognised, &mut writer, options, &mut |c| {
+    let imported = manaflow_engine::import::import_on(&recognised, &mut writer, options, stored, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
-        display.show(done, blocks_total, "");
+        display.show(done, blocks_total, &left.note(c.bytes_read, c.bytes_total));
     })?;
     display.finish();
     for note in &imported.notes {
@@ -111,12 +117,12 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         tell(&asked.traffic_words());
     }
     let pieces = writer.finish().map_err(super::unwritable)?;
-    let file_bytes: u64 = pieces.iter().map(|piece| piece.summary.file_bytes).sum();
+    let file_bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
     let c = imported.counts;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::json!({
-            "version": 1, "file": named.to_string_lossy(), "bytes": file_bytes, "segments": c.segments, "blocks": c.blocks,
+            "version": 1, "file": named.to_string_lossy(), "files": state::listed(&before, &pieces), "bytes": file_bytes, "segments": c.segments, "blocks": c.blocks,
             "transactions": c.transactions, "refused": c.refused, "moves": c.moves, "gas": c.gas,
             "left_out": recognised.left_out.len(), "notes": imported.notes, "node": asked.as_ref().map(node::Asked::json),
             "run": {"seconds": seconds},

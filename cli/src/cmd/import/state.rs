@@ -1,0 +1,199 @@
+//! `--state`, `--memory`, `--split`, `--resume`: imports at length, whose state is on disk and whose output is many files.
+
+use crate::exit::Failure;
+use crate::output::{check_output, tell};
+use manaflow_engine::import::Stored;
+use manaflow_engine::solo::stored::Room;
+use manaflow_loader::file::{Limit, Piece, Series, SeriesName, size_of};
+use manaflow_loader::source::{Chain, Recognised, Source};
+use manaflow_loader::state::{Identity, MarkerFile, StateStore};
+use std::path::{Path, PathBuf};
+
+/// Options of an import at length.
+#[derive(clap::Args, Debug)]
+pub struct StateArgs {
+    /// Keep the state of a chain from genesis in this folder instead of in memory. Without --split a kill loses the one file
+    /// and with it the work; with it, --resume goes on.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Memory for the state: cells in use, and pages of the store. Beside it a file that is being written takes about 170
+    /// bytes for each cell that occurs in it, which --split bounds.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1GiB", requires = "state")]
+    memory: u64,
+    /// Write a series of files, chain-000000000000.mana and so on for `-o chain.mana`, each named by its first block. A file is
+    /// full after so many blocks (10000blocks), or after the block with which it comes to about that size (1GiB).
+    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    split: Option<Limit>,
+    /// Go on after the last file that is whole; also with blocks that have come since. The sources begin at genesis as
+    /// before; what is done already is passed over.
+    #[arg(long, requires = "state", requires = "split")]
+    resume: bool,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    size_of(text).filter(|bytes| *bytes > 0).ok_or_else(|| "expected a size such as 512MiB or 2GiB".into())
+}
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    Limit::parse(text).ok_or_else(|| "expected a size such as 1GiB, or a number of blocks such as 10000blocks".into())
+}
+
+/// Where an import writes, before any source is read.
+#[derive(Debug)]
+pub enum Target {
+    /// One file.
+    One(PathBuf),
+    /// A series of files.
+    Many(SeriesName, Limit),
+}
+
+/// What an import writes to, and where its state is.
+#[derive(Debug)]
+pub struct Plan {
+    /// The files.
+    pub series: Series,
+    /// The state, if not in memory.
+    pub stored: Option<Stored>,
+    /// Files of earlier runs.
+    pub before: Vec<Piece>,
+}
+
+impl StateArgs {
+    /// Where to write. Refuses what it cannot be, before any work is done.
+    pub fn target(&self, output: &Path, inputs: &[PathBuf]) -> Result<Target, Failure> {
+        let Some(limit) = self.split else {
+            return crate::cmd::block_file_output(output, inputs).map(Target::One);
+        };
+        if output.as_os_str() == "-" {
+            return Err(Failure::Usage("a series of files cannot be streamed to standard output".into()));
+        }
+        let name = SeriesName::new(output)?;
+        // What holds of one file of the folder holds of all.
+        check_output(&name.path(0), inputs)?;
+        let is_output = |input: &&PathBuf| {
+            let name_of_input = input.file_name().and_then(|name| name.to_str());
+            let folder = input.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+            name_of_input.and_then(|text| name.first_of(text)).is_some() && folder == name.folder().canonicalize().ok()
+        };
+        match inputs.iter().find(is_output) {
+            Some(input) => {
+                Err(Failure::Usage(format!("{}: is an input, and has the name of an output", input.display())))
+            }
+            None => Ok(Target::Many(name, limit)),
+        }
+    }
+
+    /// Opens the state, and says what is written where.
+    pub fn plan(&self, target: Target, recognised: &Recognised, versions: &str) -> Result<Plan, Failure> {
+        let rules = &recognised.rules;
+        if self.state.is_none() && self.split.is_none() {
+            let Target::One(path) = target else { return Err(Failure::Usage("--split names no limit".into())) };
+            let series = Series::create(path, rules, versions).map_err(crate::cmd::unwritable)?;
+            return Ok(Plan { series, stored: None, before: Vec::new() });
+        }
+        let [Source::Chain(chain)] = &recognised.sources[..] else {
+            return Err(Failure::Usage(
+                "--state and --split are for one chain from its genesis on, in RLP or era1".into(),
+            ));
+        };
+        let store = self.state.as_deref().map(|folder| self.open(folder, &target, chain, recognised, versions));
+        let store = store.transpose()?;
+        let before = match (&target, &store) {
+            (Target::Many(name, limit), store) => self.demand_files(name, *limit, store.as_ref())?,
+            _ => Vec::new(),
+        };
+        let limit = self.split.map_or_else(String::new, |limit| limit.to_string());
+        let stored = store.map(|store| Stored { store, room: Room::of_bytes(self.memory / 2), limit });
+        let series = match target {
+            Target::One(path) => Series::create(path, rules, versions).map_err(crate::cmd::unwritable)?,
+            Target::Many(name, limit) => Series::split(name, limit, rules, versions),
+        };
+        Ok(Plan { series, stored, before })
+    }
+
+    fn open(
+        &self,
+        folder: &Path,
+        target: &Target,
+        chain: &Chain,
+        recognised: &Recognised,
+        versions: &str,
+    ) -> Result<StateStore, Failure> {
+        let output = match target {
+            Target::One(path) => {
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+            }
+            Target::Many(name, _) => name.folder(),
+        };
+        if folder.canonicalize().is_ok_and(|folder| output.canonicalize().is_ok_and(|output| output == folder)) {
+            let reason = "is the folder of the output: the state needs one of its own";
+            return Err(Failure::Usage(format!("{}: {reason}", folder.display())));
+        }
+        let files = match target {
+            Target::One(path) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            Target::Many(name, _) => name.pattern(),
+        };
+        let identity = Identity::new(versions, chain.genesis.hash, recognised.rules.digest(), &files);
+        // A half for the cells in use, a quarter for pages; the rest is for what is on its way between them.
+        let store =
+            StateStore::open(folder, &identity, self.resume, self.memory / 4).map_err(crate::cmd::unwritable)?;
+        if store.begun_by() != versions {
+            tell(&format!("note: {}: was begun by {}", folder.display(), store.begun_by()));
+        }
+        if let Some(marker) = store.marker() {
+            tell(&format!("resumes at block {}", marker.next.first));
+        }
+        Ok(store)
+    }
+
+    /// Holds the files that are there against the state: those before it must be there, those after it are made again.
+    fn demand_files(&self, name: &SeriesName, limit: Limit, store: Option<&StateStore>) -> Result<Vec<Piece>, Failure> {
+        let existing = name.existing()?;
+        let marker = store.and_then(StateStore::marker);
+        if let (false, Some(first)) = (self.resume, existing.first()) {
+            let path = name.path(*first);
+            let reason =
+                "is there already: remove the files of the series, or go on with --resume and the --state they have";
+            return Err(Failure::Input(format!("{}: {reason}", path.display())));
+        }
+        let mut pieces = Vec::new();
+        for file in marker.map_or(&[][..], |marker| &marker.files) {
+            let path = name.path(file.first);
+            let bytes = path.metadata().map_or(None, |metadata| Some(metadata.len()));
+            if bytes != Some(file.bytes) {
+                let got = bytes.map_or_else(|| "is not there".into(), |bytes| format!("has {bytes} bytes"));
+                let MarkerFile { first, last, bytes } = file;
+                let reason = format!("{got}; the state names it, blocks {first} to {last} in {bytes} bytes");
+                return Err(Failure::Input(format!("{}: {reason}", path.display())));
+            }
+            pieces.push(piece_of(path, file));
+        }
+        // A kill leaves one file beyond the state, which gets the same name again. More there are if the state is an older
+        // one: with another limit their names would not come again.
+        let next = marker.map_or(0, |marker| marker.next.first);
+        let is_same_limit = marker.is_some_and(|marker| marker.limit == limit.to_string());
+        match existing.iter().find(|first| **first > next) {
+            Some(first) if !is_same_limit => {
+                let reason = format!("is there already, and the state ends before block {next}: remove it to go on");
+                Err(Failure::Input(format!("{}: {reason}", name.path(*first).display())))
+            }
+            _ => Ok(pieces),
+        }
+    }
+}
+
+fn piece_of(path: PathBuf, file: &MarkerFile) -> Piece {
+    Piece { path, first: file.first, last: file.last, bytes: file.bytes, blocks: file.last - file.first + 1 }
+}
+
+/// The files of an import for `--json`: earlier ones, and those of this run.
+pub fn listed(before: &[Piece], written: &[Piece]) -> serde_json::Value {
+    let row = |piece: &Piece, is_new: bool| {
+        serde_json::json!({
+            "file": piece.path.to_string_lossy(), "first": piece.first, "last": piece.last, "blocks": piece.blocks,
+            "bytes": piece.bytes, "new": is_new,
+        })
+    };
+    let rows = before.iter().map(|piece| row(piece, false)).chain(written.iter().map(|piece| row(piece, true)));
+    rows.collect()
+}

@@ -1,0 +1,111 @@
+//! What `--state` and `--resume` refuse, and that nothing is lost by it.
+
+use super::*;
+
+#[test]
+fn states_of_something_else() {
+    let Some(world) = World::new("states_of_something_else", "execapis") else { return };
+    let Some(other) = World::new("states_of_something_else", "geth600") else { return };
+    let (folder, state) = (world.out("out"), world.path("state"));
+    let output = folder.join("chain.mana");
+    let with = |more: &[&'static str]| -> Vec<String> {
+        [&["--split", "10blocks", "--state", text(&state)], more].concat().into_iter().map(str::to_owned).collect()
+    };
+    let import = |code: i32, world: &World, output: &Path, more: &[String]| {
+        run(code, &world.import(output, &more.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    import(0, &world, &output, &with(&[]));
+    let whole = files(&folder);
+    let refuse = |world: &World, output: &Path, more: &[String], reason: &str| {
+        let said = said(&import(3, world, output, more));
+        assert!(said.contains(reason) && said.contains("hint: "), "{reason}: {said}");
+        assert!(files(&folder) == whole, "{reason}: files stay");
+    };
+    refuse(&world, &output, &with(&[]), "--resume goes on from there");
+    refuse(&other, &output, &with(&["--resume"]), "genesis");
+    refuse(&world, &output, &with(&["--resume", "--chain", "sepolia"]), "genesis");
+    refuse(&world, &folder.join("other.mana"), &with(&["--resume"]), "files");
+    // Without a state there is no going on, and no overwriting.
+    refuse(&world, &output, &["--split".into(), "10blocks".into()], "is there already");
+
+    let second = folder.join("chain-000000000010.mana");
+    for (bytes, reason) in
+        [(None, "is not there; the state names it"), (Some("short"), "has 5 bytes; the state names it")]
+    {
+        match bytes {
+            None => std::fs::remove_file(&second).expect("removed"),
+            Some(bytes) => std::fs::write(&second, bytes).expect("written"),
+        }
+        let said = said(&import(3, &world, &output, &with(&["--resume"])));
+        assert!(said.contains(reason) && said.contains("chain-000000000010.mana"), "{said}");
+    }
+    std::fs::write(&second, &whole["chain-000000000010.mana"]).expect("written");
+
+    // A source that ends before, and one that has another block there.
+    let bytes = read(&world.chain);
+    let mut rest = &bytes[..];
+    let first = alloy_rlp::Header::decode(&mut rest).expect("a list").payload_length;
+    let short = World { folder: tempfile::tempdir().expect("a folder"), ..world_of(&world) };
+    let short = World { chain: short.path("chain.rlp"), ..short };
+    std::fs::write(&short.chain, &bytes[..bytes.len() - rest.len() + first]).expect("written");
+    refuse(&short, &output, &with(&["--resume"]), "the source ends before block");
+    import(0, &world, &output, &with(&["--resume"]));
+    assert!(files(&folder) == whole, "nothing has come since");
+}
+
+fn world_of(world: &World) -> World {
+    World { folder: tempfile::tempdir().expect("a folder"), chain: world.chain.clone(), genesis: world.genesis.clone() }
+}
+
+#[test]
+fn folders_that_are_no_state() {
+    let Some(world) = World::new("folders_that_are_no_state", "execapis") else { return };
+    let output = world.path("chain.mana");
+    let state = world.out("state");
+    std::fs::write(state.join("letter"), "dear").expect("written");
+    let refused = said(&run(3, &world.import(&output, &["--state", text(&state)])));
+    assert!(refused.contains("letter: is there, and no part of an import's state"), "{refused}");
+    std::fs::remove_file(state.join("letter")).expect("removed");
+    std::fs::write(state.join("state.redb"), "not at all").expect("written");
+    run(3, &world.import(&output, &["--state", text(&state)]));
+    assert!(!output.exists());
+}
+
+#[test]
+fn options_that_make_no_sense() {
+    let Some(world) = World::new("options_that_make_no_sense", "execapis") else { return };
+    let (output, state) = (world.path("chain.mana"), world.path("state"));
+    for more in [
+        &["--resume"][..],
+        &["--resume", "--split", "1GiB"],
+        &["--resume", "--state", text(&state)],
+        &["--memory", "1GiB"],
+        &["--split", "0blocks"],
+        &["--split", "1GB"],
+        &["--state", text(&state), "--memory", "0"],
+    ] {
+        run(2, &world.import(&output, more));
+    }
+    assert!(!state.exists());
+    let folder = world.folder.path();
+    assert!(said(&run(2, &world.import(&output, &["--state", text(folder)]))).contains("is the folder of the output"));
+    // A state belongs to a chain from genesis.
+    let Some(data) = manaflow_datasets::data_for("resume: options_that_make_no_sense") else { return };
+    let snapshot = data.join("mainnet/blocks/46147");
+    let line = ["import", text(&snapshot), "--output", text(&output), "--state", text(&state)];
+    assert!(said(&run(2, &line)).contains("one chain from its genesis"));
+}
+
+#[test]
+fn two_imports_cannot_share_a_state() {
+    let Some(world) = World::new("two_imports_cannot_share_a_state", "execapis") else { return };
+    let (folder, state) = (world.out("out"), world.out("state"));
+    let lock = std::fs::File::create(state.join("lock")).expect("created");
+    lock.lock().expect("locked");
+    let args = world.import(&folder, &[]).len();
+    let output = folder.join("chain.mana");
+    let line = world.import(&output, &["--split", "10blocks", "--state", text(&state)]);
+    assert!(line.len() > args && said(&run(4, &line)).contains("another import uses this state"));
+    drop(lock);
+    run(0, &line);
+}
