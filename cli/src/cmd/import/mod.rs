@@ -15,7 +15,7 @@ Examples:
   manaflow import mainnet-00000-5ec1ffb8.era1 --genesis mainnet.json -o era.mana
   manaflow import snapshots/ -o blocks.mana                          folders with block.json and pre_state.json
   manaflow import era1/*.era1 --genesis mainnet.json -o chain.mana --state state --memory 4GiB --split 1GiB --resume
-                                     a long chain in little memory: the same line goes on after a kill, and with newer files
+                                     a long chain in little memory; the same line goes on after a kill, and later
 
 RLP and era1 files hold blocks from genesis on and need --genesis. A snapshot is a folder with block.json and
 pre_state.json; codes.jsonl and block_hashes.json lie beside them or in a folder above.
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     } else {
         let text = format!(
             "{}: {} blocks in {} segments, {} transactions, {} moves, {} gas; {} bytes, {seconds:.1} s\n",
-            args.output.display(),
+            state::in_words(&args.output, &pieces),
             grouped(c.blocks),
             grouped(c.segments),
             grouped(c.transactions),
