@@ -21,7 +21,7 @@ Examples:
   manaflow import --rpc https://node.example --blocks 19000000.. --verify-proofs -o new.mana   proven befores
   manaflow import answers/ -o blocks.mana                            what `curl` or `cast rpc` saved of a node
   manaflow import era1/*.era1 --genesis mainnet.json -o chain.mana --state state --memory 4GiB --split 1GiB --resume
-                                     a long chain in little memory: the same line goes on after a kill, and with newer files
+                                     a long chain in little memory; the same line goes on after a kill, and later
 
 RLP, era1 and ere files hold blocks from genesis on and need --genesis. Several are put in order; what is missing
 between them, or is there twice, is named before the first block is read. A snapshot is a folder with block.json and
@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     } else {
         let text = format!(
             "{}: {} blocks in {} segments, {} transactions, {} moves, {} gas; {} bytes, {seconds:.1} s\n",
-            named.display(),
+            state::in_words(&named, &pieces),
             grouped(c.blocks),
             grouped(c.segments),
             grouped(c.transactions),

@@ -186,6 +186,18 @@ fn piece_of(path: PathBuf, file: &MarkerFile) -> Piece {
     Piece { path, first: file.first, last: file.last, bytes: file.bytes, blocks: file.last - file.first + 1 }
 }
 
+/// The files that a run wrote, in words; the one file as it was asked for.
+pub fn in_words(output: &Path, written: &[Piece]) -> String {
+    match written {
+        [] => "no new file".into(),
+        [one] if one.path.file_name() == output.file_name() => output.display().to_string(),
+        [one] => one.path.display().to_string(),
+        [first, .., last] => {
+            format!("{} to {}, {} files", first.path.display(), last.path.display(), written.len())
+        }
+    }
+}
+
 /// The files of an import for `--json`: earlier ones, and those of this run.
 pub fn listed(before: &[Piece], written: &[Piece]) -> serde_json::Value {
     let row = |piece: &Piece, is_new: bool| {
