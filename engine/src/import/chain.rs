@@ -1,7 +1,7 @@
 //! A chain from its genesis on: one thread decodes and recovers batches ahead of the one that executes and records.
 
 use super::prepare::next_batch;
-use super::{Counts, ImportError, Out, close, push};
+use super::{Counts, ImportError, Kept, Out, close, push};
 use crate::solo::record::{Allocation, BlockInput, Importer};
 use crate::solo::state::{Before, MemoryState, State};
 use crate::solo::stored::StoredState;
@@ -24,7 +24,10 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
         [] => genesis.path.display().to_string(),
     };
     let start = |first: Option<&SegmentStart>| first.cloned().unwrap_or_else(|| chain.start());
-    let marker = out.stored.as_ref().and_then(|stored| stored.store.marker().map(|m| (m.next.clone(), m.tip)));
+    let marker = match &out.kept {
+        Kept::Stored(stored) => stored.store.marker().map(|marker| (marker.next.clone(), marker.tip)),
+        Kept::Nothing | Kept::Files(_) => None,
+    };
     let blocks = match &marker {
         Some((next, tip)) => chain.blocks_from(next.first, *tip)?,
         None => chain.blocks(),
@@ -65,13 +68,14 @@ impl FromGenesis<'_> {
         let rules = &self.genesis.rules;
         let is_before_byzantium = rules.fork_at(1, 0, false) < Fork::Byzantium;
         let trie = (is_before_byzantium && !self.brings_roots).then(StateTrie::default);
-        match out.stored.take() {
-            None => {
+        match std::mem::take(&mut out.kept) {
+            // Files alone do not tell all codes that came to be; from genesis on nobody can be asked for them.
+            Kept::Nothing | Kept::Files(_) => {
                 let mut importer = Importer::new(MemoryState::new(Before::Genesis), rules.clone(), trie);
                 out.writer.begin_segment(&self.start)?;
                 self.record(blocks, &mut importer, out, progress)
             }
-            Some(mut stored) => {
+            Kept::Stored(mut stored) => {
                 let trie = trie.map(|trie| trie_of(&stored.store, trie)).transpose()?;
                 let state = StoredState::new(&mut stored.store, stored.room, &stored.limit);
                 let mut importer = Importer::new(state, rules.clone(), trie);

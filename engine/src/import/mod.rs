@@ -6,6 +6,7 @@
 mod chain;
 mod node;
 mod prepare;
+mod replay;
 mod snapshot;
 
 pub use prepare::prepare;
@@ -17,8 +18,8 @@ use crate::solo::record::{Importer, RecordError};
 use crate::solo::state::State;
 use crate::solo::stored::Room;
 use alloy_primitives::{B256, keccak256};
-use manaflow_loader::file::Series;
-use manaflow_loader::model::BlockRecord;
+use manaflow_loader::file::{BlockFile, Series};
+use manaflow_loader::model::{BlockRecord, SegmentStart};
 use manaflow_loader::source::{Recognised, Source};
 use manaflow_loader::state::StateStore;
 
@@ -143,13 +144,36 @@ pub struct Stored {
     pub limit: String,
 }
 
+/// What of a series of files is there already.
+#[derive(Debug)]
+pub struct Files {
+    /// The files, in order; whole, of one segment, one after the other.
+    pub files: Vec<BlockFile>,
+    /// What a segment after the last of them begins with.
+    pub next: SegmentStart,
+    /// Hash of the last header.
+    pub tip: B256,
+}
+
+/// What earlier runs have left.
+#[derive(Debug, Default)]
+pub enum Kept {
+    /// Nothing, or nothing that is of use.
+    #[default]
+    Nothing,
+    /// The state of a chain of files, in a store; it may be empty still.
+    Stored(Box<Stored>),
+    /// Files of blocks of a node: their moves tell the state.
+    Files(Box<Files>),
+}
+
 /// Where it goes.
 struct Out<'a> {
     writer: &'a mut Series,
     counts: Counts,
     options: Options,
-    /// Where the state of a chain is kept, if not in memory.
-    stored: Option<Stored>,
+    /// Where the state of a chain is kept, if not in memory; what is there of a series of files.
+    kept: Kept,
 }
 
 /// Imports all sources by the default backends, with hints. `progress` is told the counts now and then.
@@ -168,19 +192,19 @@ pub fn import_by(
     options: Options,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    import_on(recognised, writer, options, None, progress)
+    import_on(recognised, writer, options, Kept::Nothing, progress)
 }
 
-/// Imports all sources, the state of a chain on disk: from where the store has come to, and it is brought forward with each
-/// file that is whole, the last one included. `progress` is told the counts now and then.
+/// Imports all sources, going on from what earlier runs have left. A store of a chain's state is brought forward with each
+/// file that is whole, the last one included; files of a node's blocks tell the state by themselves. `progress` is told the counts now and then.
 pub fn import_on(
     recognised: &Recognised,
     writer: &mut Series,
     options: Options,
-    stored: Option<Stored>,
+    kept: Kept,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Imported, ImportError> {
-    let mut out = Out { writer, counts: Counts::default(), options, stored };
+    let mut out = Out { writer, counts: Counts::default(), options, kept };
     let mut notes = Vec::new();
     for source in &recognised.sources {
         match source {

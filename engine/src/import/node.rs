@@ -3,13 +3,14 @@
 
 use super::chain::FromGenesis;
 use super::prepare::prepare_all;
-use super::{Counts, ImportError, Options, Out, push};
+use super::{Counts, ImportError, Kept, Options, Out, push, replay};
 use crate::solo::asked::AskedState;
 use crate::solo::record::{BlockInput, Importer};
 use crate::state_root::{StateTrie, TrieError};
 use alloy_consensus::Transaction;
+use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, Bloom, Bytes, KECCAK256_EMPTY, Log, U256, keccak256};
-use manaflow_loader::model::{BlockRecord, Mark, TransactionRecord, Value};
+use manaflow_loader::model::{BlockRecord, Cell, Mark, TransactionRecord, Value, Version};
 use manaflow_loader::source::node::{
     Found, FoundAccount, NodeBlocks, NodeRange, Prestate, Prestates, StateBefore, Wanted, Way, Witness,
 };
@@ -45,13 +46,31 @@ pub(super) fn import(
 ) -> Result<(), ImportError> {
     let name = range.node.name();
     if let Some(genesis) = &range.genesis {
-        let blocks = std::iter::once(Ok(genesis.block())).chain(range.blocks().map(|b| b.map(|b| b.block)));
-        let start = range.start.clone();
+        let mut range = range.clone();
+        let (mut start, mut block_0) = (range.start.clone(), Some(Ok(genesis.block())));
+        if let Kept::Stored(stored) = &out.kept
+            && let Some(marker) = stored.store.marker()
+        {
+            range.go_on(marker.next.first, marker.tip);
+            (start, block_0) = (marker.next.clone(), None);
+        }
+        let blocks = block_0.into_iter().chain(range.blocks().map(|b| b.map(|b| b.block)));
         let source = FromGenesis { genesis, name, start, brings_roots: false, bytes: None };
         return source.import(blocks, out, progress);
     }
     let Some(before) = range.before() else { return Ok(()) };
-    out.writer.begin_segment(&range.start)?;
+    let (mut state, mut range) = (AskedState::new(range.numbers.0, range.way == Way::Prestate), range.clone());
+    let mut used = HashSet::default();
+    match std::mem::take(&mut out.kept) {
+        Kept::Files(kept) => {
+            let after = replay::state_after(&kept.files, range.numbers.0)?;
+            (state, used) = (state.on(after.0), after.1);
+            range.go_on(kept.next.first, kept.tip);
+            out.writer.begin_segment(&kept.next)?;
+        }
+        Kept::Nothing | Kept::Stored(_) => out.writer.begin_segment(&range.start)?,
+    }
+    let range = &range;
     out.counts.segments += 1;
     let options = out.options;
     let (sender, receiver) = sync_channel(2);
@@ -68,7 +87,7 @@ pub(super) fn import(
                 }
             }
         });
-        let mut asked = Asked::new(range, before, options);
+        let mut asked = Asked::new(range, before, (state, used), options);
         asked.run(&receiver, out, progress)?;
         let assumed = asked.importer.state().unknown();
         if assumed > 0 {
@@ -109,14 +128,20 @@ struct Asked<'a> {
     importer: Importer<AskedState>,
     /// Nodes of witnesses that are not written yet.
     nodes: Vec<Bytes>,
+    /// Cells that some block has found as they were before the segment.
+    used: HashSet<Cell>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(range: &'a NodeRange, before: StateBefore, options: Options) -> Self {
-        let mut importer =
-            Importer::new(AskedState::new(range.numbers.0, range.way == Way::Prestate), range.rules.clone(), None);
+    fn new(
+        range: &'a NodeRange,
+        before: StateBefore,
+        (state, used): (AskedState, HashSet<Cell>),
+        options: Options,
+    ) -> Self {
+        let mut importer = Importer::new(state, range.rules.clone(), None);
         importer.set_backend(options.backends.execution);
-        Self { name: range.node.name(), before, importer, nodes: Vec::new() }
+        Self { name: range.node.name(), before, importer, nodes: Vec::new(), used }
     }
 
     fn run(
@@ -165,6 +190,8 @@ impl<'a> Asked<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
+        // The block before the one that asks: codes may be younger than the range.
+        let at = block.map_or(self.before.number(), |block| block.number - 1);
         let mut found = match block.and_then(|block| Some((block.number, block.witness.as_ref()?))) {
             Some((number, witness)) => look_up(witness, wanted).map_err(|error| ImportError::Decode {
                 source_name: self.name.to_string(),
@@ -172,20 +199,27 @@ impl<'a> Asked<'a> {
                 part: "witness".into(),
                 reason: error.to_string(),
             })?,
-            None => self.before.ask(wanted)?,
+            None => self.before.ask(wanted, at)?,
         };
         let mut hashes = wanted.hashes.clone();
         found.hashes.iter().for_each(|(number, _)| _ = hashes.remove(number));
         if !hashes.is_empty() {
-            found.hashes.extend(self.before.ask(&Wanted { hashes, ..Wanted::default() })?.hashes);
+            found.hashes.extend(self.before.ask(&Wanted { hashes, ..Wanted::default() }, at)?.hashes);
         }
         self.importer.state().list(wanted, found);
         Ok(())
     }
 
-    /// Writes the nodes that proved what was asked for, before the block that asked.
-    fn put_nodes(&mut self, out: &mut Out<'_>) -> Result<(), ImportError> {
-        let nodes = self.before.take_proven().into_iter().chain(std::mem::take(&mut self.nodes));
+    /// Writes the nodes that prove what a block is the first to find, before the block. So it depends on the blocks alone what
+    /// is in which file.
+    fn put_nodes(&mut self, record: &BlockRecord, out: &mut Out<'_>) -> Result<(), ImportError> {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for m in record.transactions.iter().flat_map(|tx| &tx.moves) {
+            if matches!(m.intx, Version::Base(_)) && self.used.insert(m.cell) {
+                let slot = (m.cell.mark == Mark::Storage).then_some(m.cell.slot);
+                nodes.extend(self.before.take_nodes(m.cell.addr, slot));
+            }
+        }
         nodes.into_iter().try_for_each(|node| out.writer.state_node(&node)).map_err(ImportError::from)
     }
 
@@ -213,7 +247,7 @@ impl<'a> Asked<'a> {
                     compare(self.name, &block, &record)?;
                 }
                 count -= 1;
-                self.put_nodes(out)?;
+                self.put_nodes(&record, out)?;
                 push(record, &mut self.importer, out)?;
             }
             self.importer.state().drop_writes();

@@ -9,7 +9,7 @@ use super::code::bytecode;
 use super::database::Refusal;
 use super::state::{Before, MemoryState, State};
 use alloy_primitives::map::HashMap;
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use manaflow_loader::model::{AccountValue, Location, Version};
 use manaflow_loader::source::node::{Found, FoundAccount, Prestates, Wanted};
 use revm::state::Bytecode;
@@ -50,6 +50,8 @@ pub struct AskedState {
     unknown: Wanted,
     /// Whether a list leaves out nothing but what is absent.
     is_listed: bool,
+    /// Who has a code, by its hash.
+    holders: HashMap<B256, Address>,
     /// Number of a block, and what each of its transactions is said to find.
     traces: Option<(u64, Prestates)>,
 }
@@ -66,7 +68,13 @@ impl AskedState {
             wanted: Wanted::default(),
             unknown: Wanted::default(),
             traces: None,
+            holders: HashMap::default(),
         }
+    }
+
+    /// Goes on from a state.
+    pub fn on(self, state: MemoryState) -> Self {
+        Self { state, ..self }
     }
 
     /// Takes what each transaction of a block is said to find. It is listed when its turn comes: what an earlier one made
@@ -116,6 +124,10 @@ impl AskedState {
     /// Lists what was found of what was wanted; the rest is known to be unknown.
     pub fn list(&mut self, wanted: &Wanted, found: Found) {
         self.unknown.hashes.extend(&wanted.hashes);
+        self.unknown.codes.extend(&wanted.codes);
+        for code in found.codes {
+            self.list_code(keccak256(&code), code);
+        }
         for (addr, account) in found.accounts {
             match account {
                 Some(account) => self.list_account(addr, account),
@@ -217,17 +229,25 @@ impl State for AskedState {
     }
 
     fn account(&mut self, addr: Address, system: bool) -> Result<(AccountValue, Version), Refusal> {
-        if let Some(known) = self.layer.accounts.get(&addr) {
-            return Ok(*known);
+        let known = match self.layer.accounts.get(&addr) {
+            Some(known) => Some(*known),
+            None if self.state.knows_account(addr) => Some(self.state.account(addr, system)?),
+            None => None,
+        };
+        if let Some((value, _)) = known {
+            // Its code may not be at hand, and is found by whoever has it.
+            if value.code_hash != KECCAK256_EMPTY {
+                self.holders.insert(value.code_hash, addr);
+            }
         }
-        if !self.state.knows_account(addr) {
+        let Some(known) = known else {
             let is_unknown = self.unknown.accounts.contains(&addr);
             if !is_unknown {
                 self.wanted.accounts.insert(addr);
             }
             return Ok((AccountValue::ABSENT, self.unlisted(system, is_unknown, || addr.to_string())?));
-        }
-        self.state.account(addr, system)
+        };
+        Ok(known)
     }
 
     fn storage(&mut self, addr: Address, slot: U256, system: bool) -> Result<(U256, Version), Refusal> {
@@ -266,7 +286,16 @@ impl State for AskedState {
     fn code(&mut self, hash: B256) -> Result<Option<Bytecode>, Refusal> {
         match self.layer.codes.get(&hash) {
             Some(code) => Ok(Some(code.clone())),
-            None => self.state.code(hash),
+            None => {
+                let code = self.state.code(hash)?;
+                match self.holders.get(&hash) {
+                    Some(holder) if code.is_none() && !self.unknown.codes.contains_key(&hash) => {
+                        self.wanted.codes.insert(hash, *holder);
+                        Ok(Some(Bytecode::default()))
+                    }
+                    _ => Ok(code),
+                }
+            }
         }
     }
 

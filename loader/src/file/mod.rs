@@ -24,6 +24,6 @@ pub(crate) use check::check_earlier;
 pub use layout::{FORMAT_VERSION, PROTOCOL_VERSION};
 pub use moves::MoveReader;
 pub use read::{BlockFile, SectionSize, Segment};
-pub use series::{Limit, Piece, Series, SeriesName, size_of};
+pub use series::{Limit, Piece, Series, SeriesName, after, size_of};
 pub use view::{BlockView, OmmersView, RowView};
 pub use write::{Cells, NumberedMoves, Summary, Writer};

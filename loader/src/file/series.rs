@@ -6,6 +6,7 @@
 //! reaches its limit; so where files end depends on the blocks alone, and writing them again gives the same bytes.
 
 use super::layout::EARLIER_BOUND;
+use super::read::BlockFile;
 use super::write::Writer;
 use crate::model::{BlockRecord, EarlierHeader, Ommers, SegmentStart};
 use crate::rules::ChainRules;
@@ -13,7 +14,7 @@ use crate::whole::folder_of;
 use crate::{Error, Result};
 use alloy_consensus::Header;
 use alloy_primitives::map::AddressHashSet;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 use alloy_rlp::Decodable;
 use std::path::{Path, PathBuf};
 
@@ -255,6 +256,22 @@ impl Series {
         };
         self.writer.as_mut().ok_or_else(|| Error::malformed(place, "block", "no segment has begun, or all is finished"))
     }
+}
+
+/// What a segment after a file of one segment would begin with, and the hash of its last header.
+///
+/// Errors: several segments; damaged pages.
+pub fn after(file: &BlockFile) -> Result<(SegmentStart, B256)> {
+    let [segment] = file.segments() else {
+        return Err(Error::malformed(file.path(), "segments", "got several, expected the one of a file of a series"));
+    };
+    let mut next = segment.start.clone();
+    for place in segment.blocks.clone() {
+        let body = file.block(place)?.body();
+        follow(&mut next, &BlockRecord { body, transactions: Vec::new() });
+    }
+    let tip = next.earlier.last().map_or(B256::ZERO, |earlier| keccak256(&earlier.header));
+    Ok((next, tip))
 }
 
 /// From what is said of a segment that begins with a block to what is said of one after it.

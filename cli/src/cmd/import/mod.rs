@@ -101,11 +101,11 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     }
     let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
     let Some(target) = target else { return Err(Failure::Usage("an import needs --output".into())) };
-    let state::Plan { series: mut writer, stored, before } = args.state.plan(target, &recognised, &versions)?;
+    let state::Plan { series: mut writer, kept, before } = args.state.plan(target, &recognised, &versions)?;
     let blocks_total = asked.as_ref().map_or(0, node::Asked::blocks_total);
     let (mut display, mut left) = (Display::new("imported", blocks_total), TimeLeft::default());
     let options = manaflow_engine::import::Options { backends, hints: !args.no_hints };
-    let imported = manaflow_engine::import::import_on(&recognised, &mut writer, options, stored, &mut |c| {
+    let imported = manaflow_engine::import::import_on(&recognised, &mut writer, options, kept, &mut |c| {
         let done = Done { blocks: c.blocks, transactions: c.transactions, moves: c.moves, gas: c.gas };
         display.show(done, blocks_total, &left.note(c.bytes_read, c.bytes_total));
     })?;

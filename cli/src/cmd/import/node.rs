@@ -30,7 +30,7 @@ pub struct NodeArgs {
     pub verify_proofs: bool,
     /// Stay at the head: wait for blocks that the node does not have yet, until B or until it is ended. Needs --split, since
     /// only whole files stay.
-    #[arg(long)]
+    #[arg(long, requires = "split")]
     pub follow: bool,
     /// With --follow, how many blocks must be on top of one before it is taken.
     #[arg(long, value_name = "N", default_value_t = 64, requires = "follow")]

@@ -2,10 +2,12 @@
 
 use crate::exit::Failure;
 use crate::output::{check_output, tell};
-use manaflow_engine::import::Stored;
+use alloy_consensus::Header;
+use alloy_primitives::B256;
+use manaflow_engine::import::{Files, Kept, Stored};
 use manaflow_engine::solo::stored::Room;
-use manaflow_loader::file::{Limit, Piece, Series, SeriesName, size_of};
-use manaflow_loader::source::{Chain, Recognised, Source};
+use manaflow_loader::file::{BlockFile, Limit, Piece, Series, SeriesName, after, size_of};
+use manaflow_loader::source::{Recognised, Source};
 use manaflow_loader::state::{Identity, MarkerFile, StateStore};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,9 @@ pub struct StateArgs {
     split: Option<Limit>,
     /// Go on after the last file that is whole; also with blocks that have come since. The sources begin at genesis as
     /// before; what is done already is passed over.
-    #[arg(long, requires = "state", requires = "split")]
+    ///
+    /// Chains of files need --state for it. Blocks of a node after genesis do not: the files tell their state.
+    #[arg(long, requires = "split")]
     resume: bool,
 }
 
@@ -52,8 +56,8 @@ pub enum Target {
 pub struct Plan {
     /// The files.
     pub series: Series,
-    /// The state, if not in memory.
-    pub stored: Option<Stored>,
+    /// The state, if not in memory; or the files of earlier runs that tell it.
+    pub kept: Kept,
     /// Files of earlier runs.
     pub before: Vec<Piece>,
 }
@@ -89,33 +93,94 @@ impl StateArgs {
         if self.state.is_none() && self.split.is_none() {
             let Target::One(path) = target else { return Err(Failure::Usage("--split names no limit".into())) };
             let series = Series::create(path, rules, versions).map_err(crate::cmd::unwritable)?;
-            return Ok(Plan { series, stored: None, before: Vec::new() });
+            return Ok(Plan { series, kept: Kept::Nothing, before: Vec::new() });
         }
-        let [Source::Chain(chain)] = &recognised.sources[..] else {
-            return Err(Failure::Usage(
-                "--state and --split are for one chain from its genesis on, in RLP or era1".into(),
-            ));
+        let genesis = match &recognised.sources[..] {
+            [Source::Chain(chain)] => Some(chain.genesis.hash),
+            [Source::Node(range)] => range.genesis.as_ref().map(|genesis| genesis.hash),
+            _ => {
+                return Err(Failure::Usage("--state and --split are for one chain, of files or of a node".into()));
+            }
         };
-        let store = self.state.as_deref().map(|folder| self.open(folder, &target, chain, recognised, versions));
+        let Some(genesis) = genesis else { return self.of_node(target, recognised, versions) };
+        if self.resume && self.state.is_none() {
+            return Err(Failure::Usage("--resume of a chain from genesis needs --state".into()));
+        }
+        let store = self.state.as_deref().map(|folder| self.open(folder, &target, genesis, recognised, versions));
         let store = store.transpose()?;
         let before = match (&target, &store) {
             (Target::Many(name, limit), store) => self.demand_files(name, *limit, store.as_ref())?,
             _ => Vec::new(),
         };
         let limit = self.split.map_or_else(String::new, |limit| limit.to_string());
-        let stored = store.map(|store| Stored { store, room: Room::of_bytes(self.memory / 2), limit });
+        let stored = |store| Box::new(Stored { store, room: Room::of_bytes(self.memory / 2), limit });
+        let kept = store.map_or(Kept::Nothing, |store| Kept::Stored(stored(store)));
         let series = match target {
             Target::One(path) => Series::create(path, rules, versions).map_err(crate::cmd::unwritable)?,
             Target::Many(name, limit) => Series::split(name, limit, rules, versions),
         };
-        Ok(Plan { series, stored, before })
+        Ok(Plan { series, kept, before })
+    }
+
+    /// Blocks of a node after genesis: the files that are there tell the state.
+    fn of_node(&self, target: Target, recognised: &Recognised, versions: &str) -> Result<Plan, Failure> {
+        let rules = &recognised.rules;
+        if self.state.is_some() {
+            let words =
+                "--state is for chains from genesis: of blocks of a node --resume reads the state from the files";
+            return Err(Failure::Usage(words.into()));
+        }
+        let (Target::Many(name, limit), [Source::Node(range)]) = (target, &recognised.sources[..]) else {
+            return Err(Failure::Usage("--split names no limit".into()));
+        };
+        let existing = name.existing()?;
+        let series = Series::split(name.clone(), limit, rules, versions);
+        if existing.is_empty() {
+            return Ok(Plan { series, kept: Kept::Nothing, before: Vec::new() });
+        }
+        let refuse = |first: u64, reason: String| Failure::Input(format!("{}: {reason}", name.path(first).display()));
+        if !self.resume {
+            let reason = "is there already: remove the files of the series, or go on with --resume";
+            return Err(refuse(existing[0], reason.into()));
+        }
+        let (mut files, mut before) = (Vec::new(), Vec::new());
+        let (mut next, mut tip) = (range.start.clone(), None);
+        for first in existing {
+            let path = name.path(first);
+            let file = BlockFile::open(&path)?;
+            if file.rules().digest() != rules.digest() {
+                return Err(refuse(first, "has other rules than the node's chain".into()));
+            }
+            let (after, hash) = after(&file)?;
+            let begins = file.segments().first().map(|segment| (segment.start.first, segment.start.origin));
+            if begins != Some((next.first, range.start.origin)) {
+                let (first, origin) = (next.first, range.start.origin);
+                let reason = format!("got (first block, origin) {begins:?}, expected {:?}", (first, origin));
+                return Err(refuse(first, reason));
+            }
+            let parent = alloy_rlp::decode_exact::<Header>(file.block(0)?.header()).map(|header| header.parent_hash);
+            if let (Some(tip), Ok(parent)) = (tip, parent)
+                && tip != parent
+            {
+                let reason = format!("its first block names {parent} as its parent, the file before ends with {tip}");
+                return Err(refuse(first, reason));
+            }
+            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            let last = after.first - 1;
+            before.push(Piece { path, first, last, blocks: after.first - first, bytes });
+            (next, tip) = (after, Some(hash));
+            files.push(file);
+        }
+        tell(&format!("resumes at block {}", next.first));
+        let kept = Kept::Files(Box::new(Files { files, next, tip: tip.unwrap_or_default() }));
+        Ok(Plan { series, kept, before })
     }
 
     fn open(
         &self,
         folder: &Path,
         target: &Target,
-        chain: &Chain,
+        genesis: B256,
         recognised: &Recognised,
         versions: &str,
     ) -> Result<StateStore, Failure> {
@@ -133,7 +198,7 @@ impl StateArgs {
             Target::One(path) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             Target::Many(name, _) => name.pattern(),
         };
-        let identity = Identity::new(versions, chain.genesis.hash, recognised.rules.digest(), &files);
+        let identity = Identity::new(versions, genesis, recognised.rules.digest(), &files);
         // A half for the cells in use, a quarter for pages; the rest is for what is on its way between them.
         let store =
             StateStore::open(folder, &identity, self.resume, self.memory / 4).map_err(crate::cmd::unwritable)?;

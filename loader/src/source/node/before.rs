@@ -24,17 +24,19 @@ pub struct Wanted {
     pub slots: BTreeSet<(Address, U256)>,
     /// Hashes of blocks, by number.
     pub hashes: BTreeSet<u64>,
+    /// Codes by hash, with an account that has it.
+    pub codes: BTreeMap<B256, Address>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.slots.is_empty() && self.hashes.is_empty()
+        self.accounts.is_empty() && self.slots.is_empty() && self.hashes.is_empty() && self.codes.is_empty()
     }
 
     /// Number of cells.
     pub fn len(&self) -> usize {
-        self.accounts.len() + self.slots.len() + self.hashes.len()
+        self.accounts.len() + self.slots.len() + self.hashes.len() + self.codes.len()
     }
 }
 
@@ -62,6 +64,8 @@ pub struct Found {
     pub slots: Vec<((Address, U256), Option<U256>)>,
     /// Hashes of blocks, each proven by the headers after it.
     pub hashes: Vec<(u64, B256)>,
+    /// Codes, found by their hashes.
+    pub codes: Vec<Bytes>,
 }
 
 /// The state after the block before a range.
@@ -76,8 +80,9 @@ pub struct StateBefore {
     /// Hashes that are known by the headers after them: number, and what the header of that block names as parent.
     parents: BTreeMap<u64, B256>,
     codes: BTreeSet<B256>,
-    /// Nodes of tries that proved something, by hash.
-    proven: BTreeMap<B256, Bytes>,
+    /// Nodes that proved an account, and a word of one.
+    account_nodes: BTreeMap<Address, Vec<Bytes>>,
+    word_nodes: BTreeMap<(Address, U256), Vec<Bytes>>,
 }
 
 impl StateBefore {
@@ -86,7 +91,17 @@ impl StateBefore {
         let header = header.as_ref().map(|sealed| &sealed.header);
         let state_root = header.map(|header| header.state_root).unwrap_or_default();
         let parents = header.map(|header| (number, header.parent_hash)).into_iter().collect();
-        Self { node, number, hash, state_root, way, parents, codes: BTreeSet::new(), proven: BTreeMap::new() }
+        Self {
+            node,
+            number,
+            hash,
+            state_root,
+            way,
+            parents,
+            codes: BTreeSet::new(),
+            account_nodes: BTreeMap::new(),
+            word_nodes: BTreeMap::new(),
+        }
     }
 
     /// Number of the block whose state this is.
@@ -94,20 +109,25 @@ impl StateBefore {
         self.number
     }
 
-    /// Nodes of tries that proved what was found, since the last call.
-    pub fn take_proven(&mut self) -> Vec<Bytes> {
-        std::mem::take(&mut self.proven).into_values().collect()
+    /// Nodes of tries that proved an account or, with a slot, a word of it; once.
+    pub fn take_nodes(&mut self, addr: Address, slot: Option<U256>) -> Vec<Bytes> {
+        let nodes = match slot {
+            None => self.account_nodes.remove(&addr),
+            Some(slot) => self.word_nodes.remove(&(addr, slot)),
+        };
+        nodes.unwrap_or_default()
     }
 
-    /// Asks for all of `wanted` at once.
+    /// Asks for all of `wanted` at once; for codes as they are after block `at`, since they may be younger than the range.
     ///
     /// Errors: no answer; an answer that is none; a proof that proves something else.
-    pub fn ask(&mut self, wanted: &Wanted) -> Result<Found> {
+    pub fn ask(&mut self, wanted: &Wanted, at: u64) -> Result<Found> {
         let mut found = match self.way {
             Way::Proofs => self.by_proofs(wanted)?,
             _ => self.by_calls(wanted)?,
         };
         found.hashes = self.hashes(&wanted.hashes)?;
+        found.codes = self.codes_of(&wanted.codes, at)?;
         Ok(found)
     }
 
@@ -180,20 +200,29 @@ impl StateBefore {
                 found.accounts.push((*addr, Some(account)));
             }
         }
-        let at = quantity(self.number());
+        for ((hash, addr), code) in codes.iter().zip(self.codes_of(&codes, self.number())?) {
+            self.codes.insert(*hash);
+            let account = found.accounts.iter_mut().find(|(a, _)| a == addr).and_then(|(_, account)| account.as_mut());
+            if let Some(account) = account {
+                account.code = Some(code);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Codes of accounts after a block, each with the hash that it is wanted for.
+    fn codes_of(&self, codes: &BTreeMap<B256, Address>, at: u64) -> Result<Vec<Bytes>> {
+        let (node, at) = (self.node.as_ref(), quantity(at));
         let calls: Vec<Call> = codes.values().map(|addr| Call::new("eth_getCode", [json!(addr), at.clone()])).collect();
-        for (((hash, addr), call), answer) in codes.iter().zip(&calls).zip(node.ask(&calls)?) {
+        let mut found = Vec::with_capacity(codes.len());
+        for ((hash, call), answer) in codes.keys().zip(&calls).zip(node.ask(&calls)?) {
             let code: Bytes = value(node, call, &*answer.result(node, call)?)?;
             let got = keccak256(&code);
             if got != *hash {
                 let reason = format!("got code that hashes to {got}, the account's code hash is {hash}");
                 return Err(Error::node(node, call, reason));
             }
-            self.codes.insert(*hash);
-            let account = found.accounts.iter_mut().find(|(a, _)| a == addr).and_then(|(_, account)| account.as_mut());
-            if let Some(account) = account {
-                account.code = Some(code);
-            }
+            found.push(code);
         }
         Ok(found)
     }
@@ -226,18 +255,12 @@ impl StateBefore {
             if !(root == EMPTY_ROOT_HASH && one.value.is_zero()) {
                 verify_proof(root, Nibbles::unpack(keccak256(key)), expected, &one.proof)
                     .map_err(|e| format!("slot {key} is not proven against storage root {root}: {e}"))?;
-                self.keep(&one.proof);
+                self.word_nodes.insert((addr, *slot), one.proof.clone());
             }
             words.push(one.value);
         }
-        self.keep(&proof.account_proof);
+        self.account_nodes.insert(addr, proof.account_proof.clone());
         Ok(words)
-    }
-
-    fn keep(&mut self, nodes: &[Bytes]) {
-        for node in nodes {
-            self.proven.entry(keccak256(node)).or_insert_with(|| node.clone());
-        }
     }
 
     /// Hashes of earlier blocks, each named by the header after it.

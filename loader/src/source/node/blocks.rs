@@ -4,7 +4,7 @@ use super::answers::{self, block_call, block_in};
 use super::prestate::{self, Prestates};
 use super::witness::{self, Witness};
 use super::{NodeRange, Way};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::BLOCK_BOUND;
 use crate::node::{Answer, Call, Node};
 use crate::rules::{ChainRules, Fork};
@@ -48,8 +48,8 @@ pub struct NodeBlocks {
     follow: Option<(u64, u64)>,
     /// Hash of the block before.
     before: Option<(u64, B256)>,
-    /// State root after the block before.
-    state_root: B256,
+    /// State root after the block before, where it is known.
+    state_root: Option<B256>,
     waiting: VecDeque<NodeBlock>,
     /// Whether the node has receipts of whole blocks; asked while it is not known.
     has_receipts: bool,
@@ -62,14 +62,15 @@ impl NodeBlocks {
             Some(genesis) => Some((0, genesis.hash)),
             None => range.parent.as_ref().map(|parent| (parent.number, parent.hash)),
         };
-        let state_root = range.header_before().map(|header| header.state_root);
+        let before = range.next.map(|(next, tip)| (next.saturating_sub(1), tip)).or(before);
+        let state_root = range.header_before().filter(|_| range.next.is_none()).map(|header| header.state_root);
         Self {
-            state_root: state_root.unwrap_or_default(),
+            state_root,
             node: range.node.clone(),
             rules: range.rules.clone(),
             is_raw: range.is_raw,
             way: range.way,
-            next: range.numbers.0.max(1),
+            next: range.next.map_or(range.numbers.0.max(1), |(next, _)| next),
             // Whoever follows asks what there is before the first block.
             last: if range.follow.is_some() { 0 } else { range.numbers.1 },
             follow: range.follow.map(|behind| (range.numbers.1, behind)),
@@ -137,15 +138,34 @@ impl NodeBlocks {
             if let Some(answer) = answers.next() {
                 let call = &calls[numbers.len() + i];
                 match self.way {
-                    Way::Witness => witness = Some(witness::read(node, call, &block, self.state_root, answer)?),
+                    Way::Witness => {
+                        witness = Some(witness::read(node, call, &block, self.root_before(&block)?, answer)?)
+                    }
                     _ => prestates = Some(prestate::read(node, call, &block, answer)?),
                 }
             }
-            self.state_root = block.header.state_root;
+            self.state_root = Some(block.header.state_root);
             self.waiting.push_back(NodeBlock { block, prestates, witness });
         }
         self.next += numbers.len() as u64;
         Ok(())
+    }
+
+    /// The state root before a block: of the block before, which is asked for where it was not met.
+    fn root_before(&self, block: &SourceBlock) -> Result<B256> {
+        if let Some(root) = self.state_root {
+            return Ok(root);
+        }
+        let number = block.number - 1;
+        let call = block_call(number, self.is_raw);
+        match answers::header_of(self.node.as_ref(), number, self.is_raw)? {
+            Some((sealed, _)) => {
+                let node = self.node.as_ref();
+                answers::check_link(node, block.number, block.header.parent_hash, number, sealed.hash)?;
+                Ok(sealed.header.state_root)
+            }
+            None => Err(Error::node(self.node.as_ref(), &call, "the node has no such block")),
+        }
     }
 
     /// Receipts before Byzantium hold state roots, which nobody can know who does not have the whole state.

@@ -100,6 +100,8 @@ pub struct NodeRange {
     pub follow: Option<u64>,
     /// The block before the first one.
     parent: Option<Parent>,
+    /// The first block that is asked for, and the hash of the one before it, where those before are done.
+    next: Option<(u64, B256)>,
 }
 
 /// The block before a range: named by the first block, and its header where the node has it.
@@ -144,6 +146,7 @@ impl NodeRange {
             is_raw,
             follow: options.follow,
             parent: None,
+            next: None,
         };
         if first == 0 {
             range.begin_at_genesis(genesis)?;
@@ -253,6 +256,11 @@ impl NodeRange {
     /// All blocks in order, block 0 left out; each call starts anew. After an error the stream ends.
     pub fn blocks(&self) -> NodeBlocks {
         NodeBlocks::new(self)
+    }
+
+    /// Passes over the blocks before one; `tip` is the hash of the block before it.
+    pub fn go_on(&mut self, next: u64, tip: B256) {
+        self.next = Some((next, tip));
     }
 
     /// The state before the first block; `None` from genesis on.
