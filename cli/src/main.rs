@@ -46,6 +46,8 @@ enum Command {
     Merge(cmd::merge::Args),
     /// Say what is inside a block file, and print its moves.
     Inspect(cmd::inspect::Args),
+    /// Write what other programs read: block-level access lists.
+    Export(cmd::export::Args),
     /// Make a block file of moves alone, of any length, to measure double use with.
     Generate(cmd::generate::Args),
     /// Run spec tests in blockchain form.
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Merge(args) => cmd::merge::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Export(args) => cmd::export::run(&args),
         Command::Generate(args) => cmd::generate::run(&args),
         Command::Fixtures(args) => cmd::fixtures::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),

@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod access_list;
 pub mod backend;
 pub mod bench;
 pub mod block;

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod completions;
 pub mod devices;
+pub mod export;
 pub mod fixtures;
 pub mod generate;
 pub mod import;

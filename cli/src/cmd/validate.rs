@@ -127,7 +127,8 @@ impl FromStr for OrderArg {
     }
 }
 
-fn parse_range(s: &str) -> Result<RangeInclusive<u64>, String> {
+/// A range of blocks, both included.
+pub(super) fn parse_range(s: &str) -> Result<RangeInclusive<u64>, String> {
     let bad = || format!("{s:?} is not a range of blocks: expected A..B, both included");
     let (a, b) = s.split_once("..").ok_or_else(bad)?;
     let (a, b): (u64, u64) = (a.parse().map_err(|_| bad())?, b.parse().map_err(|_| bad())?);

@@ -6,6 +6,7 @@
 
 mod client;
 mod hostile;
+mod resume;
 mod server;
 mod ways;
 mod world;

@@ -82,9 +82,9 @@ impl Sum {
     fn add(&mut self, tokens: &mut [Token], is_left: bool) {
         let blocks: &mut [[u8; 16]] = bytemuck::must_cast_slice_mut(tokens);
         self.function.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
-        let terms: &[[u64; 2]] = bytemuck::cast_slice(blocks);
-        let sum =
-            terms.iter().fold([0u64; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])]);
+        // By value: tokens lie where words of 32 bits may lie.
+        let terms = blocks.iter().map(|block| bytemuck::cast::<_, [u64; 2]>(*block));
+        let sum = terms.fold([0u64; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])]);
         for (total, sum) in self.total.iter_mut().zip(sum) {
             *total = if is_left { total.wrapping_add(sum) } else { total.wrapping_sub(sum) };
         }
@@ -263,5 +263,28 @@ mod tests {
         assert!(ascend(&columns));
         columns.cells[CHUNK] = columns.cells[CHUNK - 1];
         assert!(!ascend(&columns));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sum, Token};
+
+    /// Some builds keep tokens on the stack at a multiple of four bytes and of no more.
+    #[test]
+    fn tokens_may_lie_at_any_word() {
+        let sums: Vec<[u64; 2]> = (0..4)
+            .map(|offset| {
+                let mut words = vec![0_u32; offset + 4 * 9];
+                for (i, word) in words[offset..].iter_mut().enumerate() {
+                    *word = i as u32;
+                }
+                let tokens: &mut [Token] = bytemuck::cast_slice_mut(&mut words[offset..]);
+                let mut sum = Sum::new(&[7; 32]);
+                sum.add(tokens, true);
+                sum.total
+            })
+            .collect();
+        assert!(sums.iter().all(|sum| *sum == sums[0]) && sums[0] != [0; 2]);
     }
 }
