@@ -264,11 +264,6 @@ mod tests {
         columns.cells[CHUNK] = columns.cells[CHUNK - 1];
         assert!(!ascend(&columns));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Sum, Token};
 
     /// Some builds keep tokens on the stack at a multiple of four bytes and of no more.
     #[test]
