@@ -37,7 +37,7 @@ pub fn u64_in(node: &dyn Node, call: &Call, json: &RawValue) -> Result<u64> {
 
 /// Asks for a number.
 pub fn quantity_of(node: &dyn Node, call: &Call) -> Result<u64> {
-    u64_in(node, call, &*ask_one(node, call)?.result(node, call)?)
+    u64_in(node, call, &ask_one(node, call)?.result(node, call)?)
 }
 
 /// The call for a block by number.
@@ -118,7 +118,7 @@ pub fn header_of(node: &dyn Node, number: u64, is_raw: bool) -> Result<Option<(S
         let sealed = SealedHeader { header: block.header, rlp: block.body.header, hash: block.hash };
         return Ok(Some((sealed, Some(ommers))));
     }
-    let uncles: Uncles = value(node, &call, &*answer.clone().result(node, &call)?)?;
+    let uncles: Uncles = value(node, &call, &answer.clone().result(node, &call)?)?;
     let sealed = header_in(node, &call, number, answer)?;
     let ommers = match uncles.uncles {
         Some(hashes) => ommers(node, number, &hashes)?,

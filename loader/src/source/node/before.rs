@@ -216,7 +216,7 @@ impl StateBefore {
         let calls: Vec<Call> = codes.values().map(|addr| Call::new("eth_getCode", [json!(addr), at.clone()])).collect();
         let mut found = Vec::with_capacity(codes.len());
         for ((hash, call), answer) in codes.keys().zip(&calls).zip(node.ask(&calls)?) {
-            let code: Bytes = value(node, call, &*answer.result(node, call)?)?;
+            let code: Bytes = value(node, call, &answer.result(node, call)?)?;
             let got = keccak256(&code);
             if got != *hash {
                 let reason = format!("got code that hashes to {got}, the account's code hash is {hash}");
