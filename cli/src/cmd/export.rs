@@ -19,7 +19,8 @@ Examples:
   manaflow export chain.mana --bal --against lists.jsonl                compare item by item with what a client says
 
 Block-level access lists are a draft (EIP-7928): what is written here may be read otherwise by clients of another state of
-the draft. Storage reads of an account that the same transaction made are left out.";
+the draft. Storage reads of an account that the same transaction made are left out, and so are blocks (they are counted)
+where a code came to be that never ran: a block file has the codes that ran.";
 
 /// Arguments of `export`.
 #[derive(clap::Args, Debug)]
@@ -54,7 +55,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         }
     }
     let theirs = args.against.as_deref().map(read).transpose()?;
-    let (mut lines, mut compared, mut found, mut without_code) = (Vec::new(), 0_u64, Vec::new(), 0_u64);
+    let (mut lines, mut compared, mut found) = (Vec::new(), 0_u64, Vec::new());
+    let (mut without_code, mut first_without) = (0_u64, None);
     for place in 0..file.block_count() {
         let number = file.block(place)?.number();
         if args.blocks.as_ref().is_some_and(|blocks| !blocks.contains(&number)) {
@@ -85,6 +87,12 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
                 lines.extend_from_slice(format!("{line}\n").as_bytes());
             }
         }
+    }
+    if let Some((number, hash)) = first_without {
+        tell(&format!(
+            "left out: {without_code} blocks with a code that came to be and never ran, which the file does not have; the first \
+             is block {number}, code {hash}"
+        ));
     }
     if theirs.is_some() {
         found.iter().for_each(|words| tell(words));

@@ -168,17 +168,17 @@ fn serve(stream: &TcpStream, handler: &Handler, count: &AtomicU64) {
         }
         let request = serde_json::from_slice(&body).expect("a request is JSON");
         let reply = handler(number, &request);
-        let head = format!(
+        let mut out = format!(
             "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}\r\n",
             reply.status,
             reply.body.len(),
             reply.headers
-        );
+        )
+        .into_bytes();
+        // One write: two would wait for each other, for 40 ms each time.
         let end = reply.cut.unwrap_or(reply.body.len()).min(reply.body.len());
-        let mut out = stream;
-        if out.write_all(head.as_bytes()).and_then(|()| out.write_all(&reply.body[..end])).is_err()
-            || reply.cut.is_some()
-        {
+        out.extend_from_slice(&reply.body[..end]);
+        if { stream }.write_all(&out).is_err() || reply.cut.is_some() {
             return;
         }
     }

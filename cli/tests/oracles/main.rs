@@ -4,6 +4,7 @@
 //! and shares no code with the program but the protocol's words (`model`) and, where a root is recomputed from proof
 //! nodes, the state trie. Files are written to the target folder's `tmp` and replaced by the next run.
 
+mod access_lists;
 mod chains;
 mod inspect;
 mod mainnet_blocks;
