@@ -99,7 +99,9 @@ impl StateArgs {
             [Source::Chain(chain)] => Some(chain.genesis.hash),
             [Source::Node(range)] => range.genesis.as_ref().map(|genesis| genesis.hash),
             _ => {
-                return Err(Failure::Usage("--state and --split are for one chain, of files or of a node".into()));
+                return Err(Failure::Usage(
+                    "--state and --split are for one chain from its genesis on, or for blocks of a node".into(),
+                ));
             }
         };
         let Some(genesis) = genesis else { return self.of_node(target, recognised, versions) };

@@ -388,7 +388,7 @@ fn headers_that_lie_are_refused() {
         (header_lie(|b| b[12] = 2), "offset 12: protocol version 2, this program reads 1"),
         (header_lie(|b| put(b, 16, 1)), "offset 16: trailing bytes"),
         (header_lie(|b| put(b, 16, u64::MAX)), "offset 16: truncated"),
-        (header_lie(|b| b[24] = 41), "offset 24: 41 sections, expected 40"),
+        (header_lie(|b| b[24] = 42), "offset 24: 42 sections, expected 41"),
         (header_lie(|b| b[28] = 129), "offset 28: versions are not"),
         (header_lie(|b| b[32] = 7), "offset 28: versions are not"),
         (header_lie(|b| b[159] = 1), "header: reserved bytes are not zero"),

@@ -165,6 +165,22 @@ fn hints_of_tuples_that_are_not_there_are_left_out_and_missing_ones_are_zero() {
 }
 
 #[test]
+fn nodes_of_tries_are_kept_once_and_end_with_what_is_no_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nodes.mana");
+    let mut writer = Writer::create(&path, &rules(), "test").unwrap();
+    writer.begin_segment(&segment(10, 10)).unwrap();
+    for node in [&[0xc2, 1, 2][..], &[0xc1, 5], &[0xc2, 1, 2], &[5], &[0xc1, 6]] {
+        writer.state_node(node).unwrap();
+    }
+    writer.push(&empty_block()).unwrap();
+    writer.finish().unwrap();
+    let file = BlockFile::open(&path).unwrap();
+    file.verify_all().unwrap();
+    assert_eq!(file.state_nodes().unwrap(), [&[0xc2, 1, 2][..], &[0xc1, 5]]);
+}
+
+#[test]
 fn many_pages_and_values_round_trip() {
     let block = |n: u64| {
         let mut block = empty_block();
