@@ -31,7 +31,7 @@ fn assert_all_checked(r: &Json, blocks: u64) {
         json!({"receipts_roots": 0, "state_roots": 0, "parent_headers": 0, "ommer_lists": 0, "ommer_rules": 0,
                "total_difficulties": 0, "others": 0})
     );
-    assert_eq!(r["requirements"], json!({"cells": 0, "assumed": 0, "hashes": 0, "windows": 0}));
+    assert_eq!(r["requirements"], json!({"cells": 0, "assumed": 0, "hashes": 0, "proven": 0, "windows": 0}));
     assert_eq!((&r["blocks"]["first"], &r["blocks"]["last"]), (&json!(0), &json!(blocks - 1)));
     assert_eq!((&r["blocks"]["count"], &r["blocks"]["segments"]), (&json!(blocks), &json!(1)));
     assert_eq!(r["blocks"]["parent_hash"], json!(B256::ZERO));
