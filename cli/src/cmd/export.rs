@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     }
     let theirs = args.against.as_deref().map(read).transpose()?;
     let (mut lines, mut compared, mut found) = (Vec::new(), 0_u64, Vec::new());
-    let (mut without_code, mut first_without) = (0_u64, None);
+    let (mut without_code, mut first_without) = (0_u64, None::<(u64, B256)>);
     for place in 0..file.block_count() {
         let number = file.block(place)?.number();
         if args.blocks.as_ref().is_some_and(|blocks| !blocks.contains(&number)) {
