@@ -1,7 +1,7 @@
 //! `manaflow export`: what other programs read, made from a block file.
 
 use crate::exit::{Code, Failure};
-use crate::output::tell;
+use crate::output::{check_output, tell};
 use alloy_eips::eip7928::{AccountChanges, compute_block_access_list_hash};
 use alloy_primitives::{B256, Bytes};
 use manaflow_engine::access_list::{access_list, differences};
@@ -46,6 +46,9 @@ pub struct Args {
 /// Runs `export`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
     debug_assert!(args.bal, "the one thing that is exported");
+    if let Some(output) = args.output.as_deref().filter(|output| output.as_os_str() != "-") {
+        check_output(output, std::slice::from_ref(&args.file))?;
+    }
     let file = BlockFile::open(&args.file)?;
     file.verify_all()?;
     let mut codes: HashMap<B256, Bytes> = HashMap::new();
@@ -94,6 +97,9 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
              is block {number}, code {hash}"
         ));
     }
+    if let (Some(path), 0) = (&args.against, compared) {
+        return Err(Failure::Input(format!("{}: has no list of a block that could be compared", path.display())));
+    }
     if theirs.is_some() {
         found.iter().for_each(|words| tell(words));
         let text = format!("{compared} blocks compared, {} items differ, {without_code} left out\n", found.len());
@@ -117,7 +123,9 @@ fn read(path: &Path) -> Result<HashMap<u64, Vec<AccountChanges>>, Failure> {
         let mut json: Json = serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
         let number = json["block"].as_u64().ok_or_else(|| bad("block: expected a number".into()))?;
         let list = serde_json::from_value(json["list"].take()).map_err(|e| bad(format!("list: {e}")))?;
-        lists.insert(number, list);
+        if lists.insert(number, list).is_some() {
+            return Err(bad(format!("block {number} is there twice")));
+        }
     }
     Ok(lists)
 }

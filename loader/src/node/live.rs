@@ -278,6 +278,10 @@ impl Node for LiveNode {
         Ok(answers)
     }
 
+    fn scrubbed(&self, words: String) -> String {
+        scrub(&words, &self.secrets)
+    }
+
     fn traffic(&self) -> Traffic {
         Traffic {
             calls: self.calls.load(Relaxed),

@@ -114,8 +114,23 @@ pub trait Node: Send + Sync + fmt::Debug {
     /// Errors: no answer after all retries, or none that is JSON-RPC.
     fn ask(&self, calls: &[Call]) -> Result<Vec<Answer>>;
 
+    /// Words without secrets.
+    fn scrubbed(&self, words: String) -> String {
+        words
+    }
+
     /// What was asked so far.
     fn traffic(&self) -> Traffic;
+}
+
+/// Characters of an error's parts; answers may be of any length.
+const WORDS_MAX: usize = 600;
+
+fn shortened(words: String) -> String {
+    match words.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
 }
 
 /// Asks one call.
@@ -127,6 +142,8 @@ pub fn ask_one(node: &dyn Node, call: &Call) -> Result<Answer> {
 impl Error {
     /// A wrong answer of a node.
     pub fn node(node: &dyn Node, call: &Call, reason: impl Into<String>) -> Self {
-        Self::Node { node: node.name().to_string(), call: call.to_string(), reason: reason.into(), is_input: true }
+        let (call, mut reason) = (shortened(call.to_string()), node.scrubbed(reason.into()));
+        reason = shortened(reason);
+        Self::Node { node: node.name().to_string(), call, reason, is_input: true }
     }
 }

@@ -37,7 +37,7 @@ const DRY_BLOCKS: u64 = 16;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Files or folders: RLP chains, era1 and ere files, block snapshots, saved answers of a node.
-    #[arg(required_unless_present = "rpc", value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE")]
     sources: Vec<PathBuf>,
     /// The block file to write.
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]

@@ -14,9 +14,9 @@ use std::time::Duration;
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Nodes")]
 pub struct NodeArgs {
-    /// Import blocks of this node: http, https, ws or wss. Keys in the address are told to nobody. Also taken from the
-    /// environment, so that keys are in no list of processes.
-    #[arg(long, value_name = "URL", env = "MANAFLOW_RPC", hide_env_values = true, conflicts_with = "sources")]
+    /// Import blocks of this node: http, https, ws or wss. Keys in the address are told to nobody. Without it and without
+    /// sources the address is taken from the environment, MANAFLOW_RPC, so that keys are in no list of processes.
+    #[arg(long, value_name = "URL", conflicts_with = "sources")]
     pub rpc: Option<String>,
     /// Blocks to import, both included; A.. ends with the node's newest.
     #[arg(long, value_name = "A..B", value_parser = parse_blocks)]
@@ -66,12 +66,18 @@ impl NodeArgs {
         genesis: Option<&PathBuf>,
         rules: Option<ChainRules>,
     ) -> Result<Option<Asked>, Failure> {
-        let (node, saved): (Arc<dyn Node>, _) = match (&self.rpc, sources) {
+        let named = self.rpc.clone().or_else(|| std::env::var("MANAFLOW_RPC").ok().filter(|_| sources.is_empty()));
+        let (node, saved): (Arc<dyn Node>, _) = match (&named, sources) {
             (Some(address), _) => (Arc::new(LiveNode::connect(address, self.limits())?), None),
             (None, [path]) if SavedAnswers::are_in(path) => {
                 let saved = SavedAnswers::open(path)?;
                 let blocks = saved.blocks();
                 (Arc::new(saved), Some(blocks))
+            }
+            (None, []) => {
+                return Err(Failure::Usage(
+                    "nothing to import: name sources, or a node by --rpc or MANAFLOW_RPC".into(),
+                ));
             }
             _ => return Ok(None),
         };
@@ -97,6 +103,11 @@ impl NodeArgs {
         };
         let follow = self.follow.then_some(self.behind);
         let options = NodeOptions { first, last, genesis: genesis.cloned(), rules, way, follow };
+        if self.follow && first == 0 {
+            return Err(Failure::Usage(
+                "--follow begins after block 0: what is before its first block it asks for".into(),
+            ));
+        }
         let range = NodeRange::open(node.clone(), &options)?;
         Ok(Some(Asked { range, node }))
     }

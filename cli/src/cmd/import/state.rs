@@ -173,7 +173,7 @@ impl StateArgs {
             (next, tip) = (after, Some(hash));
             files.push(file);
         }
-        tell(&format!("resumes at block {}", next.first));
+        tell(&format!("resumes at block {}; what was found before, earlier runs have learned as they say", next.first));
         let kept = Kept::Files(Box::new(Files { files, next, tip: tip.unwrap_or_default() }));
         Ok(Plan { series, kept, before })
     }

@@ -16,6 +16,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// A block has at most so many ommers.
+const OMMERS_MAX: usize = 2;
+
 /// A number as JSON-RPC has it.
 pub fn quantity(number: u64) -> Value {
     json!(format!("{number:#x}"))
@@ -76,6 +79,11 @@ pub fn block_in(node: &dyn Node, call: &Call, number: u64, is_raw: bool, answer:
         return Err(Error::node(node, call, format!("got block {}, expected {number}", block.header.number)));
     }
     block.number = number;
+    if let Ommers::Hashes(hashes) = &block.body.ommers
+        && hashes.len() > OMMERS_MAX
+    {
+        return Err(Error::node(node, call, format!("got {} ommers, a block has at most {OMMERS_MAX}", hashes.len())));
+    }
     if let Ommers::Hashes(hashes) = &block.body.ommers
         && let Some(list) = ommers(node, number, hashes)?
     {

@@ -5,7 +5,7 @@ use super::prestate::{self, Prestates};
 use super::witness::{self, Witness};
 use super::{NodeRange, Way};
 use crate::error::{Error, Result};
-use crate::model::BLOCK_BOUND;
+use crate::model::{BLOCK_BOUND, Ommers};
 use crate::node::{Answer, Call, Node};
 use crate::rules::{ChainRules, Fork};
 use crate::source::SourceBlock;
@@ -42,7 +42,8 @@ pub struct NodeBlocks {
     is_raw: bool,
     way: Way,
     next: u64,
-    /// The last block that may be asked for.
+    /// The last block of the range, and the last that may be asked for now.
+    end: u64,
     last: u64,
     /// The last block that will be, if it is waited for; and how many must be on top of a block.
     follow: Option<(u64, u64)>,
@@ -71,6 +72,7 @@ impl NodeBlocks {
             is_raw: range.is_raw,
             way: range.way,
             next: range.next.map_or(range.numbers.0.max(1), |(next, _)| next),
+            end: range.numbers.1,
             // Whoever follows asks what there is before the first block.
             last: if range.follow.is_some() { 0 } else { range.numbers.1 },
             follow: range.follow.map(|behind| (range.numbers.1, behind)),
@@ -128,6 +130,12 @@ impl NodeBlocks {
             let block = block_in(node, call, number, self.is_raw, answer)?;
             if let Some((before, hash)) = self.before {
                 answers::check_link(node, number, block.header.parent_hash, before, hash)?;
+            }
+            // What a miner gets for ommers is in what follows; only where nothing does may it stay unknown.
+            if matches!(block.body.ommers, Ommers::Hashes(_)) && (number < self.end || self.way == Way::Genesis) {
+                let reason = "the block has ommers, and the node does not tell their headers: it needs debug_getRawBlock or \
+                              eth_getUncleByBlockNumberAndIndex";
+                return Err(Error::node(node, call, reason));
             }
             self.before = Some((number, block.hash));
             blocks.push(block);

@@ -22,7 +22,7 @@ use super::rpc::SealedHeader;
 use super::{Genesis, SourceBlock};
 use crate::error::{Error, Result};
 use crate::model::{BLOCK_BOUND, EarlierHeader, SegmentStart};
-use crate::node::{Call, Node, ask_one};
+use crate::node::{Answer, Call, Node, ask_one};
 use crate::rules::{ChainRules, Fork};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, U256};
@@ -148,9 +148,26 @@ impl NodeRange {
             parent: None,
             next: None,
         };
+        if let (Some(last), None, Answer::Result(json)) = (options.last, options.follow, ask_one(asked, &newest)?) {
+            let head = answers::u64_in(asked, &newest, &json)?;
+            if head < last {
+                return Err(Error::node(
+                    asked,
+                    &newest,
+                    format!("the newest block is {head}, expected {last} or later"),
+                ));
+            }
+        }
         if first == 0 {
             range.begin_at_genesis(genesis)?;
         } else {
+            if let (Some(genesis), Some((sealed, _))) = (&genesis, answers::header_of(asked, 0, is_raw)?)
+                && sealed.hash != genesis.hash
+            {
+                let (got, expected, path) = (sealed.hash, genesis.hash, genesis.path.display());
+                let reason = format!("got hash {got}, expected {expected}, the hash of block 0 in {path}");
+                return Err(Error::node(asked, &answers::block_call(0, is_raw), reason));
+            }
             range.begin_after(options.way)?;
         }
         Ok(range)
