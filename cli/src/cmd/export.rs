@@ -59,7 +59,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     }
     let theirs = args.against.as_deref().map(read).transpose()?;
     let (mut lines, mut compared, mut found) = (Vec::new(), 0_u64, Vec::new());
-    let (mut without_code, mut first_without) = (0_u64, None::<(u64, B256)>);
+    let mut without_code = 0_u64;
+    let mut first_without = None::<(u64, B256)>;
     for place in 0..file.block_count() {
         let number = file.block(place)?.number();
         if args.blocks.as_ref().is_some_and(|blocks| !blocks.contains(&number)) {
@@ -70,9 +71,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
             Ok(list) => list,
             Err(hash) => {
                 without_code += 1;
-                tell(&format!(
-                    "left out: block {number}: code {hash} came to be and never ran, so that the file has it not"
-                ));
+                first_without.get_or_insert((number, hash));
                 continue;
             }
         };
