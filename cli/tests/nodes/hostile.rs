@@ -246,3 +246,47 @@ fn secrets_are_not_told() {
         let _ = std::fs::remove_file(&file);
     }
 }
+
+/// What a node does not tell, or tells of something else, is said; and words of a node are told without secrets, and short.
+#[test]
+fn what_is_not_told_is_no_file() {
+    let Some(chain) = Imported::of("what_is_not_told_is_no_file", "execapis") else { return };
+    let file = chain.folder.path().join("part.mana");
+    let import = |url: &str, range: &str, genesis: &str, more: &[&str]| {
+        let args = ["import", "--rpc", url, "--blocks", range, "--genesis", genesis, "-o", text(&file)];
+        run(&[&args[..], more].concat())
+    };
+    let refusing = |method: &'static str, message: &'static str| {
+        let world = chain.world.clone();
+        let offers = Offers { raw_blocks: false, ..Offers::CALLS };
+        Server::start(Arc::new(move |_, request| {
+            let mut answers = honest(&world, offers, request);
+            let calls = request.as_array().cloned().unwrap_or_else(|| vec![request.clone()]);
+            for (i, call) in calls.iter().enumerate().filter(|(_, call)| call["method"] == method) {
+                let answer = if answers.is_array() { &mut answers[i] } else { &mut answers };
+                *answer =
+                    json!({ "jsonrpc": "2.0", "id": call["id"], "error": { "code": -32601, "message": message } });
+            }
+            Reply::json(&answers)
+        }))
+    };
+    let genesis = text(&chain.genesis).to_string();
+    let honest_node = Server::of(chain.world.clone(), Offers::ALL);
+    let without_ommers = refusing("eth_getUncleByBlockNumberAndIndex", "no such method");
+    let telling = refusing("eth_getBalance", "key k3y0fth1s is out of credit");
+    let secret = telling.url.replace("http://", "http://alice:open-sesame@") + "/v3/k3y0fth1s";
+    let other = crate::chain("what_is_not_told_is_no_file", "geth600").expect("test data").1;
+    for (url, range, genesis, words) in [
+        (without_ommers.url.as_str(), "20..40", genesis.as_str(), "does not tell their headers"),
+        (without_ommers.url.as_str(), "0..40", genesis.as_str(), "does not tell their headers"),
+        (secret.as_str(), "20..22", genesis.as_str(), "key … is out of credit"),
+        (honest_node.url.as_str(), "45..54", text(&other), "the hash of block 0"),
+        (honest_node.url.as_str(), "50..60", genesis.as_str(), "the newest block is 54"),
+    ] {
+        let (code, _, err) = import(url, range, genesis, &[]);
+        assert!(code == 3 && err.contains(words), "{range}: {words}: {code} {err}");
+        assert!(!file.exists() && !err.contains("k3y0fth1s"), "{range}: {err}");
+    }
+    let (code, _, err) = import(&honest_node.url, "0..", &genesis, &["--follow", "--split", "10blocks"]);
+    assert!(code == 2 && err.contains("after block 0"), "{code} {err}");
+}
