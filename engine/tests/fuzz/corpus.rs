@@ -14,6 +14,7 @@ use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::{self, recognise};
 use manaflow_loader::summary::Summary;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const KEY: B256 = B256::repeat_byte(0x46);
 
@@ -158,15 +159,33 @@ fn era1_entries() -> Vec<(u16, Vec<u8>)> {
     let parent = small_genesis().hash;
     let receipt = list(&[&list(&[&alloy_rlp::encode(B256::repeat_byte(7)), &[1], &[0x80], &[0xc0]])]);
     let mut entries = Vec::new();
+    let mut records = Vec::new();
     for number in 1..3 {
         let header = Header { number, parent_hash: parent, difficulty: U256::from(17), ..Header::default() };
+        records.push(sha256(&header.hash_slow().0, &U256::from(number * 17).to_le_bytes()));
         entries.push((0x03, alloy_rlp::encode(&header)));
         entries.push((0x04, list(&[&list(&[&transactions()[0]]), &[0xc0]])));
         entries.push((0x05, receipt.clone()));
         entries.push((0x06, U256::from(number * 17).to_le_bytes::<32>().to_vec()));
     }
-    entries.push((0x07, vec![9; 32]));
+    entries.push((0x07, accumulator(records).to_vec()));
     entries
+}
+
+fn sha256(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    Sha256::new().chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The root of a list of at most 8,192 records, as SSZ has it: a tree of 13 levels filled up with zeros, then the count.
+fn accumulator(mut level: Vec<[u8; 32]>) -> [u8; 32] {
+    let mut count = [0; 32];
+    count[0] = level.len() as u8;
+    let mut empty = [0; 32];
+    for _ in 0..13 {
+        level = level.chunks(2).map(|pair| sha256(&pair[0], pair.get(1).unwrap_or(&empty))).collect();
+        empty = sha256(&empty, &empty);
+    }
+    sha256(&level[0], &count)
 }
 
 fn era1_file() -> Vec<u8> {
