@@ -113,6 +113,12 @@ impl Failure {
         }
     }
 
+    /// Whether a node has given no answer, or a wrong one.
+    fn is_of_node(&self) -> bool {
+        use manaflow_loader::Error::Node;
+        matches!(self, Self::Loader(Node { .. }) | Self::Import(ImportError::Loader(Node { .. })))
+    }
+
     /// What to try next.
     pub fn hint(&self) -> Option<&'static str> {
         match self.code() {
@@ -120,7 +126,7 @@ impl Failure {
             Code::Input if matches!(self, Self::Merge(_)) => {
                 Some("summaries are made by `manaflow validate --summary`, of one chain, block after block")
             }
-            Code::Input if matches!(self, Self::Import(_)) => {
+            Code::Input if matches!(self, Self::Import(_)) || self.is_of_node() => {
                 Some("`manaflow import --help` says which sources of blocks there are, and what each needs")
             }
             Code::Input if matches!(self, Self::Results(_)) => {
@@ -129,6 +135,9 @@ impl Failure {
             Code::Input => {
                 Some("`manaflow COMMAND --help` says what each command takes; block files come from `manaflow import`")
             }
+            Code::Machine if self.is_of_node() => Some(
+                "the node may be busy or out of reach: try again, with more --rpc-attempts or a longer --rpc-timeout",
+            ),
             Code::Machine => Some("the input may be fine: check disk space, permissions and memory, and try again"),
             Code::SelfTest => Some("known answers came out wrong: try another machine before you trust this one"),
             Code::Success | Code::Invalid => None,

@@ -287,6 +287,10 @@ fn what_is_not_told_is_no_file() {
         assert!(code == 3 && err.contains(words), "{range}: {words}: {code} {err}");
         assert!(!file.exists() && !err.contains("k3y0fth1s"), "{range}: {err}");
     }
-    let (code, _, err) = import(&honest_node.url, "0..", &genesis, &["--follow", "--split", "10blocks"]);
-    assert!(code == 2 && err.contains("after block 0"), "{code} {err}");
+    for url in ["localhost:8545", "file:///k3y0fth1s", "k3y0fth1s"] {
+        let (code, _, err) = import(url, "20..22", &genesis, &[]);
+        assert!(code == 2 && err.contains("address") && !err.contains("k3y0fth1s"), "{code} {err}");
+    }
+    let (code, _, err) = run(&["import", "https://node.example/k3y0fth1s", "-o", text(&file)]);
+    assert!(code == 2 && err.contains("--rpc") && !err.contains("k3y0fth1s"), "{code} {err}");
 }

@@ -9,6 +9,7 @@ mod hostile;
 mod resume;
 mod server;
 mod ways;
+mod websockets;
 mod world;
 
 use manaflow_loader::file::BlockFile;

@@ -11,7 +11,7 @@ use manaflow_loader::rules::Fork;
 use manaflow_loader::source::{Chain, Genesis, SourceBlock};
 use manaflow_loader::state::StateStore;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
 /// Imports a chain of files as one segment.
@@ -39,6 +39,7 @@ pub(super) fn import(chain: &Chain, out: &mut Out<'_>, progress: &mut dyn FnMut(
         start: start(marker.as_ref().map(|(next, _)| next)),
         brings_roots: chain.brings_receipts(),
         bytes: Some((chain.bytes(), bytes_read)),
+        readiness: None,
     };
     source.import(blocks, out, progress)
 }
@@ -55,6 +56,8 @@ pub(super) struct FromGenesis<'a> {
     pub brings_roots: bool,
     /// Bytes of the source, and how many of them were read, where it is files.
     pub bytes: Option<(u64, Arc<AtomicU64>)>,
+    /// Whether the next block is there, where blocks are waited for.
+    pub readiness: Option<Arc<AtomicBool>>,
 }
 
 impl FromGenesis<'_> {
@@ -100,6 +103,7 @@ impl FromGenesis<'_> {
         let (bytes_total, bytes_read) = self.bytes.clone().unwrap_or_default();
         out.counts.bytes_total += bytes_total;
         let bytes_before = out.counts.bytes_read;
+        let is_ready = || self.readiness.as_ref().is_none_or(|ready| ready.load(Ordering::Relaxed));
 
         let (sender, receiver) = sync_channel::<(Result<Vec<(u64, BlockInput)>, ImportError>, u64)>(2);
         std::thread::scope(|scope| {
@@ -107,7 +111,7 @@ impl FromGenesis<'_> {
             scope.spawn(move || {
                 let sender = sender;
                 loop {
-                    let batch = next_batch(blocks, name, options);
+                    let batch = next_batch(blocks, is_ready, name, options);
                     let is_last = match &batch {
                         Ok(batch) => batch.is_empty(),
                         Err(_) => true,

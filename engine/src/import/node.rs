@@ -54,8 +54,10 @@ pub(super) fn import(
             range.go_on(marker.next.first, marker.tip);
             (start, block_0) = (marker.next.clone(), None);
         }
-        let blocks = block_0.into_iter().chain(range.blocks().map(|b| b.map(|b| b.block)));
-        let source = FromGenesis { genesis, name, start, brings_roots: false, bytes: None };
+        let node_blocks = range.blocks();
+        let readiness = Some(node_blocks.readiness());
+        let blocks = block_0.into_iter().chain(node_blocks.map(|b| b.map(|b| b.block)));
+        let source = FromGenesis { genesis, name, start, brings_roots: false, bytes: None, readiness };
         return source.import(blocks, out, progress);
     }
     let Some(before) = range.before() else { return Ok(()) };

@@ -18,15 +18,16 @@ const BATCH_BLOCKS: usize = 256;
 /// Transactions after which a batch is full.
 const BATCH_TRANSACTIONS: usize = 4096;
 
-/// The next blocks of a source, prepared; none at its end.
+/// The next blocks of a source, prepared; none at its end. No block waits for others that are not there yet.
 pub(super) fn next_batch(
     blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
+    is_ready: impl Fn() -> bool,
     name: &str,
     options: Options,
 ) -> Result<Vec<(u64, BlockInput)>, ImportError> {
     let mut batch = Vec::new();
     let mut transactions = 0;
-    while batch.len() < BATCH_BLOCKS && transactions < BATCH_TRANSACTIONS {
+    while batch.is_empty() || (batch.len() < BATCH_BLOCKS && transactions < BATCH_TRANSACTIONS && is_ready()) {
         let Some(block) = blocks.next().transpose()? else { break };
         transactions += block.transactions.len();
         batch.push(block);

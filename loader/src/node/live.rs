@@ -6,16 +6,17 @@
 //! node refuses as a whole, or whose answer is too long, is halved.
 
 use super::http::Http;
+use super::ws::Patient;
 use super::{Answer, Call, Node, Traffic};
 use crate::error::{Error, Result};
 use alloy_json_rpc::{ErrorPayload, RpcError};
-use alloy_rpc_client::{RpcClient, WsConnect};
+use alloy_rpc_client::RpcClient;
 use alloy_transport::{TransportError, TransportErrorKind};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -62,6 +63,8 @@ pub struct LiveNode {
     // After the client, whose tasks run on it.
     runtime: Runtime,
     limits: Limits,
+    /// Whether something was answered; whoever connects anew takes it back.
+    answered: Arc<AtomicBool>,
     /// Nobody asks before.
     pause_until: Mutex<Option<Instant>>,
     calls: AtomicU64,
@@ -117,6 +120,7 @@ impl LiveNode {
             .enable_all()
             .build()
             .map_err(|e| refuse(&name, format!("threads cannot be started: {e}"), false))?;
+        let answered = Arc::new(AtomicBool::new(false));
         let client = match url.scheme() {
             "http" | "https" => {
                 let transport =
@@ -124,7 +128,8 @@ impl LiveNode {
                 RpcClient::new(transport, false)
             }
             "ws" | "wss" => {
-                let connect = WsConnect::new(url).with_max_retries(limits.attempts);
+                let waits = (limits.first_wait, limits.longest_wait);
+                let connect = Patient::new(url, limits.attempts, waits, limits.answer_bytes, answered.clone());
                 let connected = runtime
                     .block_on(async { tokio::time::timeout(limits.timeout, RpcClient::connect_pubsub(connect)).await });
                 match connected {
@@ -134,7 +139,10 @@ impl LiveNode {
                 }
             }
             other => {
-                let reason = format!("got an address of kind {other}, expected http, https, ws or wss");
+                // Where the scheme is left out the host's name is taken for one, and is none of the secrets.
+                let reason = format!(
+                    "got an address of kind {other}, expected one that begins with http://, https://, ws:// or wss://"
+                );
                 return Err(refuse(&name, reason, true));
             }
         };
@@ -144,6 +152,7 @@ impl LiveNode {
             client,
             runtime,
             limits,
+            answered,
             pause_until: Mutex::new(None),
             calls: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -207,6 +216,7 @@ impl LiveNode {
             let (batch, outcome) = joined.map_err(|e| self.failed(&calls[0], 1, &e.to_string(), false))?;
             match outcome {
                 Outcome::Answers(list) => {
+                    self.answered.store(true, Relaxed);
                     for (i, (answer, call)) in list.into_iter().zip(&batch.calls).enumerate() {
                         match answer {
                             Ok(answer) => answers[batch.first + i] = Some(answer),
@@ -389,7 +399,8 @@ fn name_of(url: &Url) -> String {
     }
 }
 
-/// What of an address must not be told: providers keep keys in the path, the query, the user, the password.
+/// What of an address must not be told: providers keep keys in the path, the query, the user, the password. As they are
+/// written there, and with what `%` stands for.
 fn secrets_of(address: &str, url: &Url) -> Vec<String> {
     let path = url.path().trim_matches('/');
     let mut secrets: Vec<String> = [address, url.as_str(), path, url.query().unwrap_or(""), url.username()]
@@ -397,13 +408,21 @@ fn secrets_of(address: &str, url: &Url) -> Vec<String> {
         .chain(url.password())
         .chain(url.fragment())
         .chain(path.split('/'))
+        .flat_map(|text| [text.to_string(), unescaped(text)])
         .filter(|text| text.len() > 2)
-        .map(str::to_string)
         .collect();
     secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|text| text.len() > 2));
     // The longest first: parts of it are secrets of their own.
     secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    secrets.dedup();
     secrets
+}
+
+/// A part of an address with bytes instead of `%` and their digits.
+fn unescaped(text: &str) -> String {
+    // As the value of a form, but that a plus sign is one.
+    let escaped = text.replace('+', "%2B").replace('&', "%26");
+    url::form_urlencoded::parse(format!("={escaped}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
 /// Words without secrets.
@@ -417,13 +436,13 @@ mod tests {
 
     #[test]
     fn an_address_is_told_without_its_secrets() {
-        let address = "https://user:pass-word@node.example:8545/v3/0123abcd?key=opensesame&x=1#part";
+        let address = "https://user:pass-word@node.example:8545/v3/0123abcd/a%2Fb+c%21?key=opensesame&x=1#part";
         let url = Url::parse(address).expect("a URL");
         assert_eq!(name_of(&url), "https://node.example:8545");
         let secrets = secrets_of(address, &url);
-        let words = format!("cannot reach {address} ({url}): user:pass-word, 0123abcd, opensesame, part");
+        let words = format!("cannot reach {address} ({url}): user:pass-word, 0123abcd, opensesame, part, a/b+c!");
         let scrubbed = scrub(&words, &secrets);
-        for secret in ["user", "pass-word", "0123abcd", "opensesame", "#part"] {
+        for secret in ["user", "pass-word", "0123abcd", "opensesame", "#part", "a/b+c!", "a%2Fb"] {
             assert!(!scrubbed.contains(secret), "{secret}: {scrubbed}");
         }
         assert!(scrubbed.starts_with("cannot reach "));
@@ -431,7 +450,11 @@ mod tests {
 
     #[test]
     fn addresses_of_other_kinds_are_refused_without_being_told() {
-        for (address, words) in [("file:///etc/secret-place", "kind file"), ("secret-place", "is no URL")] {
+        for (address, words) in [
+            ("file:///etc/secret-place", "kind file"),
+            ("secret-place", "is no URL"),
+            ("localhost:8545", "begins with http://"),
+        ] {
             let error = LiveNode::connect(address, Limits::default()).expect_err("no node").to_string();
             assert!(error.contains(words) && !error.contains("secret-place"), "{error}");
         }

@@ -6,6 +6,7 @@
 mod http;
 mod live;
 mod saved;
+mod ws;
 
 pub use live::{Limits, LiveNode};
 pub use saved::SavedAnswers;
@@ -69,9 +70,10 @@ impl Answer {
     pub fn result(self, node: &dyn Node, call: &Call) -> Result<Box<RawValue>> {
         match self {
             Self::Result(json) => Ok(json),
-            Self::Refused { code, message } => {
+            Self::Refused { code, message } if node.is_live() => {
                 Err(Error::node(node, call, format!("the node refuses: {message} (code {code})")))
             }
+            Self::Refused { message, .. } => Err(Error::node(node, call, message)),
         }
     }
 
@@ -113,6 +115,11 @@ pub trait Node: Send + Sync + fmt::Debug {
     ///
     /// Errors: no answer after all retries, or none that is JSON-RPC.
     fn ask(&self, calls: &[Call]) -> Result<Vec<Answer>>;
+
+    /// Whether somebody is asked who may have more to say; else all answers there will ever be are at hand.
+    fn is_live(&self) -> bool {
+        true
+    }
 
     /// Words without secrets.
     fn scrubbed(&self, words: String) -> String {

@@ -39,6 +39,18 @@ enum Place {
     Memory(Answer),
 }
 
+impl Place {
+    fn read(&self) -> Result<Answer> {
+        match self {
+            Self::Memory(answer) => Ok(answer.clone()),
+            Self::File(path) => {
+                let text = read_text(path)?;
+                answer_in(&text).map_err(|e| Error::malformed(path, "answer", e))
+            }
+        }
+    }
+}
+
 /// Saved answers of a node.
 #[derive(Debug)]
 pub struct SavedAnswers {
@@ -75,6 +87,11 @@ impl SavedAnswers {
             depth < DEPTH_MAX && entries.map(|entry| entry.path()).any(|path| any(&path, depth + 1))
         }
         any(path, 0)
+    }
+
+    /// Whether a file's name says that it holds answers.
+    pub fn is_named(path: &Path) -> bool {
+        key_of_name(path).is_some() || path.extension().is_some_and(|extension| extension == "io")
     }
 
     /// Reads a folder, or one file. Errors: JSON that is malformed where it is read; two answers to one call that differ.
@@ -114,8 +131,7 @@ impl SavedAnswers {
             };
         }
         if let Some(key) = key_of_name(path) {
-            self.answers.insert(key, Place::File(path.to_path_buf()));
-            return Ok(());
+            return self.insert(path, "answer", key, Place::File(path.to_path_buf()));
         }
         match path.extension().and_then(|e| e.to_str()) {
             Some("io") => self.add_lines(path),
@@ -172,25 +188,29 @@ impl SavedAnswers {
         // A batch, or something else: not a call.
         let Ok(Request { method, params }) = serde_json::from_str(request.get()) else { return Ok(()) };
         let answer = answer_in(response.get()).map_err(|e| Error::malformed(path, place, e))?;
-        let key = (method, texts(&params));
-        if let Some(Place::Memory(before)) = self.answers.get(&key)
-            && !is_same(before, &answer)
+        self.insert(path, place, (method, texts(&params)), Place::Memory(answer))
+    }
+
+    /// Keeps an answer. One call may be answered more than once, if it is always the same.
+    fn insert(&mut self, path: &Path, place: &str, key: Key, answer: Place) -> Result<()> {
+        if let Some(before) = self.answers.get(&key)
+            && !is_same(&before.read()?, &answer.read()?)
         {
-            let reason = format!("another answer to {} {} than before", key.0, key.1.join(" "));
+            let elsewhere = match before {
+                Place::File(path) => format!("in {}", path.display()),
+                Place::Memory(_) => "before".into(),
+            };
+            let reason = format!("another answer to {} {} than {elsewhere}", key.0, key.1.join(" "));
             return Err(Error::malformed(path, place, reason));
         }
-        self.answers.insert(key, Place::Memory(answer));
+        self.answers.insert(key, answer);
         Ok(())
     }
 
     fn answer(&self, call: &Call) -> Result<Answer> {
         let params = texts(&call.params);
         match self.answers.get(&(call.method.to_string(), params)) {
-            Some(Place::Memory(answer)) => Ok(answer.clone()),
-            Some(Place::File(path)) => {
-                let text = read_text(path)?;
-                answer_in(&text).map_err(|e| Error::malformed(path, "answer", e))
-            }
+            Some(place) => place.read(),
             None => Ok(Answer::Refused { code: METHOD_NOT_FOUND, message: "no such answer was saved".into() }),
         }
     }
@@ -199,6 +219,10 @@ impl SavedAnswers {
 impl Node for SavedAnswers {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn is_live(&self) -> bool {
+        false
     }
 
     fn ask(&self, calls: &[Call]) -> Result<Vec<Answer>> {
@@ -222,7 +246,9 @@ fn read_text(path: &Path) -> Result<String> {
     if !std::fs::metadata(path).map_err(Error::io(path))?.is_file() {
         return Err(Error::malformed(path, "file", "is not a regular file"));
     }
-    std::fs::read_to_string(path).map_err(Error::io(path))
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    String::from_utf8(bytes)
+        .map_err(|e| Error::malformed(path, format!("byte {}", e.utf8_error().valid_up_to()), "is no UTF-8"))
 }
 
 /// Method and parameters from a name such as `eth_getBalance-0x01-0x12c.json`.
@@ -354,5 +380,17 @@ mod tests {
             .expect("written");
         let error = SavedAnswers::open(folder.path()).expect_err("they differ").to_string();
         assert!(error.contains("pair 1: another answer to eth_chainId"), "{error}");
+        // The same number in two forms, in two files.
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+        write("eth_getBalance-0xab-0x01.json", "\"0x7\"");
+        write("eth_getBalance-0xab-0x1.json", r#"{"jsonrpc":"2.0","result":"0x7"}"#);
+        assert!(SavedAnswers::open(folder.path()).is_ok());
+        write("eth_getBalance-0xab-0x1.json", "\"0x8\"");
+        let error = SavedAnswers::open(folder.path()).expect_err("they differ").to_string();
+        assert!(error.contains("than in ") && error.contains("0x01.json"), "{error}");
+        std::fs::write(folder.path().join("eth_getBalance-0xab-0x1.json"), [b'"', 0xff]).expect("written");
+        let error = SavedAnswers::open(folder.path()).expect_err("no text");
+        assert!(error.is_input() && error.to_string().contains("byte 1: is no UTF-8"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! From paths to sources: what lies at or below each path, and what of it is left out.
 //!
 //! A folder is walked in order of names. Taken: folders with `block.json` and `pre_state.json`; files `*.rlp`,
-//! `*.era1`, `*.ere` and `*.erae`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`) and
-//! states without block.
+//! `*.era1`, `*.ere` and `*.erae`. Left out and listed: blocks without state (`block.json` alone, `<number>.json`), states
+//! without block, and folders of saved answers of a node.
 //! Anything else is no business of an import and is passed over. A file that is named itself is taken as what its first
 //! bytes say, whatever its name, or refused.
 //! All chain files of an import belong to one chain with one genesis file: the one given, or `genesis.json` beside
@@ -16,6 +16,7 @@ use super::node::NodeRange;
 use super::rpc::{self, SealedHeader};
 use super::snapshot::{Collector, KnownHeader, KnownHeaders, SnapshotFolder};
 use crate::error::{Error, Result};
+use crate::node::SavedAnswers;
 use crate::rules::ChainRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -155,6 +156,9 @@ impl Found {
                 (_, "rlp" | "era1" | "ere" | "erae") => self.chain_file(&path)?,
                 (digits, "json") if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
                     self.block_without_state(&path)?;
+                }
+                _ if SavedAnswers::is_named(&path) => {
+                    self.leave_out(folder, "holds saved answers of a node, which are imported by themselves");
                 }
                 _ => {}
             }

@@ -2,9 +2,10 @@
 
 use crate::exit::Failure;
 use crate::output::{grouped, tell};
+use manaflow_loader::Error;
 use manaflow_loader::node::{Limits, LiveNode, Node, SavedAnswers, Traffic};
 use manaflow_loader::rules::ChainRules;
-use manaflow_loader::source::node::{NodeOptions, NodeRange, Way};
+use manaflow_loader::source::node::{NodeOptions, NodeRange, POLL, Way, newest};
 use manaflow_loader::source::{Recognised, Source};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +69,18 @@ impl NodeArgs {
     ) -> Result<Option<Asked>, Failure> {
         let named = self.rpc.clone().or_else(|| std::env::var("MANAFLOW_RPC").ok().filter(|_| sources.is_empty()));
         let (node, saved): (Arc<dyn Node>, _) = match (&named, sources) {
-            (Some(address), _) => (Arc::new(LiveNode::connect(address, self.limits())?), None),
+            (Some(address), _) => match LiveNode::connect(address, self.limits()) {
+                Ok(node) => (Arc::new(node), None),
+                // Nothing was asked yet: the address itself is none.
+                Err(Error::Node { reason, is_input: true, .. }) => {
+                    return Err(Failure::Usage(format!("the node's address: {reason}")));
+                }
+                Err(other) => return Err(other.into()),
+            },
+            // It may have keys in it, so that it is not told.
+            (None, paths) if paths.iter().any(|path| path.to_string_lossy().contains("://")) => {
+                return Err(Failure::Usage("a source is an address: nodes are named by --rpc or MANAFLOW_RPC".into()));
+            }
             (None, [path]) if SavedAnswers::are_in(path) => {
                 let saved = SavedAnswers::open(path)?;
                 let blocks = saved.blocks();
@@ -103,13 +115,33 @@ impl NodeArgs {
         };
         let follow = self.follow.then_some(self.behind);
         let options = NodeOptions { first, last, genesis: genesis.cloned(), rules, way, follow };
-        if self.follow && first == 0 {
-            return Err(Failure::Usage(
-                "--follow begins after block 0: what is before its first block it asks for".into(),
-            ));
+        if let Some(behind) = follow {
+            self.wait_for(node.as_ref(), first, behind)?;
         }
         let range = NodeRange::open(node.clone(), &options)?;
         Ok(Some(Asked { range, node }))
+    }
+
+    /// Waits until a node has a block, with enough others on top of it.
+    fn wait_for(&self, node: &dyn Node, first: u64, behind: u64) -> Result<(), Failure> {
+        if first == 0 {
+            // It is in the genesis file.
+            return Ok(());
+        }
+        let mut is_told = false;
+        loop {
+            let newest = newest(node)?;
+            if newest >= first.saturating_add(behind) {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                tell(&format!(
+                    "{}: waits for block {first} with {behind} blocks on top of it; the newest is {newest}",
+                    node.name()
+                ));
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     fn limits(&self) -> Limits {

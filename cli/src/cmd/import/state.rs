@@ -7,6 +7,7 @@ use alloy_primitives::B256;
 use manaflow_engine::import::{Files, Kept, Stored};
 use manaflow_engine::solo::stored::Room;
 use manaflow_loader::file::{BlockFile, Limit, Piece, Series, SeriesName, after, size_of};
+use manaflow_loader::source::node::Way;
 use manaflow_loader::source::{Recognised, Source};
 use manaflow_loader::state::{Identity, MarkerFile, StateStore};
 use std::path::{Path, PathBuf};
@@ -153,12 +154,18 @@ impl StateArgs {
             if file.rules().digest() != rules.digest() {
                 return Err(refuse(first, "has other rules than the node's chain".into()));
             }
+            // The first block is bound to find something: its closing, for one.
+            if range.way == Way::Proofs && before.is_empty() && file.state_nodes()?.is_empty() {
+                let reason = "was imported without proofs: leave out --verify-proofs, or import it again";
+                return Err(refuse(first, reason.into()));
+            }
             let (after, hash) = after(&file)?;
             let begins = file.segments().first().map(|segment| (segment.start.first, segment.start.origin));
-            if begins != Some((next.first, range.start.origin)) {
-                let (first, origin) = (next.first, range.start.origin);
-                let reason = format!("got (first block, origin) {begins:?}, expected {:?}", (first, origin));
-                return Err(refuse(first, reason));
+            let expected = (next.first, range.start.origin);
+            if begins != Some(expected) {
+                let words = |(block, origin)| format!("block {block} of a segment that begins with block {origin}");
+                let got = begins.map_or_else(|| "no segment".into(), words);
+                return Err(refuse(first, format!("begins with {got}, expected {}", words(expected))));
             }
             let parent = alloy_rlp::decode_exact::<Header>(file.block(0)?.header()).map(|header| header.parent_hash);
             if let (Some(tip), Ok(parent)) = (tip, parent)

@@ -94,7 +94,7 @@ pub fn block_in(node: &dyn Node, call: &Call, number: u64, is_raw: bool, answer:
 }
 
 /// A block must name the one before it.
-pub fn check_link(node: &dyn Node, number: u64, got: B256, before: u64, hash: B256) -> Result<()> {
+pub fn check_link(node: &dyn Node, call: &Call, number: u64, got: B256, before: u64, hash: B256) -> Result<()> {
     if got == hash {
         return Ok(());
     }
@@ -102,7 +102,7 @@ pub fn check_link(node: &dyn Node, number: u64, got: B256, before: u64, hash: B2
         "block {number} names {got} as its parent, block {before} has hash {hash}: the chain was reorganised meanwhile, or \
          the node contradicts itself; import again, some blocks behind the head"
     );
-    Err(Error::node(node, &block_call(number, false), reason))
+    Err(Error::node(node, call, reason))
 }
 
 /// A header and, where they are known, its ommers as an RLP list; `None` where the node has no such block.

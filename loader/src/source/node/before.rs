@@ -33,11 +33,6 @@ impl Wanted {
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.slots.is_empty() && self.hashes.is_empty() && self.codes.is_empty()
     }
-
-    /// Number of cells.
-    pub fn len(&self) -> usize {
-        self.accounts.len() + self.slots.len() + self.hashes.len() + self.codes.len()
-    }
 }
 
 /// An account as a node has it.

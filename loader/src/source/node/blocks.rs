@@ -13,6 +13,7 @@ use alloy_primitives::B256;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Blocks that are asked for at a time.
@@ -21,7 +22,12 @@ const WINDOW: u64 = 32;
 const TRACED_WINDOW: u64 = 8;
 
 /// Pause between two questions for the newest block; no chain here makes blocks faster for long.
-const POLL: Duration = Duration::from_secs(2);
+pub const POLL: Duration = Duration::from_secs(2);
+
+/// Number of the newest block that a node has.
+pub fn newest(node: &dyn Node) -> Result<u64> {
+    answers::quantity_of(node, &Call::new("eth_blockNumber", []))
+}
 
 /// A block, and what the node says its transactions found.
 #[derive(Clone, Debug)]
@@ -55,6 +61,7 @@ pub struct NodeBlocks {
     /// Whether the node has receipts of whole blocks; asked while it is not known.
     has_receipts: bool,
     is_done: bool,
+    readiness: Arc<AtomicBool>,
 }
 
 impl NodeBlocks {
@@ -80,6 +87,7 @@ impl NodeBlocks {
             waiting: VecDeque::new(),
             has_receipts: true,
             is_done: false,
+            readiness: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -88,11 +96,16 @@ impl NodeBlocks {
         !self.waiting.is_empty() || self.next <= self.last
     }
 
+    /// The same, as it was when the last block was handed out; for whoever has the stream in another's hands.
+    pub fn readiness(&self) -> Arc<AtomicBool> {
+        self.readiness.clone()
+    }
+
     /// Waits until the chain has the next block, with enough others on top of it.
     fn wait(&mut self) -> Result<()> {
         let Some((last, behind)) = self.follow else { return Ok(()) };
         while !self.is_ready() && self.next <= last {
-            let newest = answers::quantity_of(self.node.as_ref(), &Call::new("eth_blockNumber", []))?;
+            let newest = newest(self.node.as_ref())?;
             self.last = newest.saturating_sub(behind).min(last);
             if !self.is_ready() {
                 std::thread::sleep(POLL);
@@ -129,7 +142,7 @@ impl NodeBlocks {
         for ((&number, call), answer) in numbers.iter().zip(&calls).zip(answers.by_ref()) {
             let block = block_in(node, call, number, self.is_raw, answer)?;
             if let Some((before, hash)) = self.before {
-                answers::check_link(node, number, block.header.parent_hash, before, hash)?;
+                answers::check_link(node, call, number, block.header.parent_hash, before, hash)?;
             }
             // What a miner gets for ommers is in what follows; only where nothing does may it stay unknown.
             if matches!(block.body.ommers, Ommers::Hashes(_)) && (number < self.end || self.way == Way::Genesis) {
@@ -169,7 +182,7 @@ impl NodeBlocks {
         match answers::header_of(self.node.as_ref(), number, self.is_raw)? {
             Some((sealed, _)) => {
                 let node = self.node.as_ref();
-                answers::check_link(node, block.number, block.header.parent_hash, number, sealed.hash)?;
+                answers::check_link(node, &call, block.number, block.header.parent_hash, number, sealed.hash)?;
                 Ok(sealed.header.state_root)
             }
             None => Err(Error::node(self.node.as_ref(), &call, "the node has no such block")),
@@ -216,6 +229,7 @@ impl Iterator for NodeBlocks {
         }
         let block = self.next_block();
         self.is_done = !matches!(block, Ok(Some(_)));
+        self.readiness.store(self.is_ready(), Relaxed);
         block.transpose()
     }
 }

@@ -14,7 +14,7 @@ mod prestate;
 mod witness;
 
 pub use before::{Found, FoundAccount, StateBefore, Wanted};
-pub use blocks::{NodeBlock, NodeBlocks};
+pub use blocks::{NodeBlock, NodeBlocks, POLL, newest};
 pub use prestate::{Prestate, Prestates};
 pub use witness::Witness;
 
@@ -252,6 +252,8 @@ impl NodeRange {
         }
         let call = match self.way {
             Way::Genesis => return Ok(()),
+            // Of single cells those were saved that somebody wanted, and these say themselves which is missing.
+            Way::Calls if !node.is_live() => return Ok(()),
             Way::Prestate => prestate::call(self.numbers.0),
             Way::Calls => Call::new("eth_getBalance", [json!(alloy_primitives::Address::ZERO), quantity(before)]),
             Way::Proofs => before::proof_call(Default::default(), &[], before),
@@ -260,10 +262,9 @@ impl NodeRange {
         match ask_one(node, &call)?.result(node, &call) {
             Ok(_) => Ok(()),
             Err(Error::Node { node, call, reason, is_input }) => {
-                let reason = format!(
-                    "{reason}; moves of block {} need the state after block {before}: an archive node has it",
-                    before + 1
-                );
+                let hint = if self.node.is_live() { ": an archive node has it" } else { "" };
+                let reason =
+                    format!("{reason}; moves of block {} need the state after block {before}{hint}", before + 1);
                 Err(Error::Node { node, call, reason, is_input })
             }
             Err(other) => Err(other),
@@ -312,6 +313,10 @@ fn rules(node: &dyn Node, options: &NodeOptions, genesis: Option<&Genesis>) -> R
     let id = match (&answer, &wanted) {
         // Saved answers need not have it.
         (answer, Some(rules)) if answer.is_unknown_method() => rules.chain_id,
+        (answer, None) if answer.is_unknown_method() && !node.is_live() => {
+            let reason = "no such answer was saved: a genesis file or the name of a chain is needed";
+            return Err(Error::node(node, &call, reason));
+        }
         _ => answers::u64_in(node, &call, &answer.result(node, &call)?)?,
     };
     match wanted {
@@ -337,7 +342,7 @@ fn earlier(node: &dyn Node, block: &SourceBlock, is_raw: bool) -> Result<Vec<(Se
     let (mut after, mut expected) = (block.number, block.header.parent_hash);
     for number in (block.number.saturating_sub(EARLIER_MAX)..block.number).rev() {
         let Some((sealed, ommers)) = answers::header_of(node, number, is_raw)? else { break };
-        answers::check_link(node, after, expected, number, sealed.hash)?;
+        answers::check_link(node, &answers::block_call(number, is_raw), after, expected, number, sealed.hash)?;
         (after, expected) = (number, sealed.header.parent_hash);
         let header = EarlierHeader { header: sealed.rlp.clone(), ommers };
         earlier.push((sealed, header));
