@@ -2,27 +2,72 @@
 
 use crate::exit::Failure;
 use manaflow_loader::WholeFile;
-use std::io::{ErrorKind, Write};
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Stdout, Write};
 use std::path::{Path, PathBuf};
+
+/// Where a result goes, as it comes.
+pub enum Output {
+    /// Standard output.
+    Standard(BufWriter<Stdout>),
+    /// A pipe, a device.
+    Special(BufWriter<File>),
+    /// A file, whole or not there.
+    Whole(Box<BufWriter<WholeFile>>),
+}
+
+impl Output {
+    /// Opens a file (`-` for standard output).
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Ok(Self::Standard(BufWriter::new(std::io::stdout())));
+        }
+        // Links are followed; what is no regular file (a pipe, a device) is written to, never replaced.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if path.metadata().is_ok_and(|m| !m.is_file()) {
+            let file = std::fs::OpenOptions::new().write(true).open(path).map_err(Failure::output(path))?;
+            return Ok(Self::Special(BufWriter::new(file)));
+        }
+        let file = WholeFile::create(path).map_err(Failure::output(path))?;
+        Ok(Self::Whole(Box::new(BufWriter::new(file))))
+    }
+
+    /// The end: a file gets its name.
+    pub fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Standard(mut out) => out.flush(),
+            Self::Special(mut out) => out.flush(),
+            Self::Whole(out) => out.into_inner().map_err(|e| e.into_error())?.finish(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Standard(out) => out.write(bytes),
+            Self::Special(out) => out.write(bytes),
+            Self::Whole(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Standard(out) => out.flush(),
+            Self::Special(out) => out.flush(),
+            Self::Whole(out) => out.flush(),
+        }
+    }
+}
 
 /// Writes a result to a file (`-` for standard output). That nobody reads standard output any more is no failure: the
 /// verdict is in the exit code too.
 pub fn write_to(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        let mut out = std::io::stdout().lock();
-        return match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
-            done => done.map_err(Failure::output(path)),
-        };
+    let mut output = Output::create(path)?;
+    match output.write_all(bytes).and_then(|()| output.finish()) {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe && path == Path::new("-") => Ok(()),
+        done => done.map_err(Failure::output(path)),
     }
-    // Links are followed; what is no regular file (a pipe, a device) is written to, never replaced.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    if path.metadata().is_ok_and(|m| !m.is_file()) {
-        let file = std::fs::OpenOptions::new().write(true).open(path);
-        return file.and_then(|mut file| file.write_all(bytes)).map_err(Failure::output(path));
-    }
-    let mut file = WholeFile::create(path).map_err(Failure::output(path))?;
-    file.write_all(bytes).and_then(|()| file.finish()).map_err(Failure::output(path))
 }
 
 /// Refuses an output that cannot be written, or that is one of the inputs, before any work is done.

@@ -92,6 +92,14 @@ fn other_commands_are_as_documented() {
     let out = out.to_str().expect("a path in UTF-8");
     let generate = ["generate", "--moves", "10000", "--plant", "double-use=1", "-o", out];
     assert_eq!(printed(&args(&generate)), documented("## `generate`"));
+    let lists = folder.path().join("lists.jsonl");
+    let lists = lists.to_str().expect("a path in UTF-8");
+    let ran = Command::new(env!("CARGO_BIN_EXE_manaflow")).args(["export", file, "--bal", "-o", lists]).output();
+    assert!(ran.expect("the program starts").status.success());
+    let text = std::fs::read_to_string(lists).expect("written").replacen("\"index\":\"0x1\"", "\"index\":\"0x9\"", 1);
+    std::fs::write(lists, text.replace("\"hash\":", "\"was\":")).expect("written");
+    let export = ["export", file, "--bal", "--against", lists];
+    assert_eq!(printed(&args(&export)), documented("## `export`"));
     let Some(data) = manaflow_datasets::data_for("other_commands_are_as_documented") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("block.mana");

@@ -26,7 +26,8 @@ struct Changes {
 
 /// The access list of a block. `code` gives codes by hash.
 ///
-/// Errors: the hash of a code that came to be and is not at hand (a file has the codes that ran).
+/// Errors: the hash of a code that came to be and is not at hand (a file has the codes that ran, and
+/// [`crate::solo::made::codes_made`] the others).
 pub fn access_list(record: &BlockRecord, code: impl Fn(B256) -> Option<Bytes>) -> Result<BlockAccessList, B256> {
     let mut accounts: BTreeMap<Address, Changes> = BTreeMap::new();
     for (index, tx) in record.transactions.iter().enumerate() {
@@ -69,8 +70,11 @@ pub fn access_list(record: &BlockRecord, code: impl Fn(B256) -> Option<Bytes>) -
 }
 
 /// Where a list that somebody has differs from ours, item by item in words; what the EIP lists and moves do not say is let
-/// pass.
+/// pass. Accounts stand in ascending order, each once (EIP-7928, "Ordering, Uniqueness and Determinism").
 pub fn differences(ours: &[AccountChanges], theirs: &[AccountChanges]) -> Vec<String> {
+    if let Some(pair) = theirs.windows(2).find(|pair| pair[0].address >= pair[1].address) {
+        return vec![format!("{}: is listed after {}, expected ascending addresses", pair[1].address, pair[0].address)];
+    }
     let by_address = |list: &[AccountChanges]| -> BTreeMap<Address, AccountChanges> {
         list.iter().map(|account| (account.address, account.clone())).collect()
     };
@@ -90,8 +94,7 @@ pub fn differences(ours: &[AccountChanges], theirs: &[AccountChanges]) -> Vec<St
         };
         macro_rules! field {
             ($name:ident, $words:literal) => {
-                let words = (format!("{:?}", their.$name), format!("{:?}", our.$name));
-                compare($words, our.$name == their.$name, words.0, words.1);
+                compare($words, our.$name == their.$name, in_words(&their.$name), in_words(&our.$name));
             };
         }
         field!(balance_changes, "balances");
@@ -101,9 +104,14 @@ pub fn differences(ours: &[AccountChanges], theirs: &[AccountChanges]) -> Vec<St
         // Of an account that came to be here nobody has to ask what its storage holds.
         let reads: BTreeSet<_> = their.storage_reads.iter().collect();
         let missing: Vec<_> = our.storage_reads.iter().filter(|slot| !reads.contains(slot)).collect();
-        compare("reads", missing.is_empty(), format!("{:?}", their.storage_reads), format!("{:?}", our.storage_reads));
+        compare("reads", missing.is_empty(), in_words(&their.storage_reads), in_words(&our.storage_reads));
     }
     found
+}
+
+/// As lists are written: JSON.
+fn in_words(items: &impl serde::Serialize) -> String {
+    serde_json::to_string(items).unwrap_or_else(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -164,7 +172,14 @@ mod tests {
         other[1].storage_changes[0].changes[0].new_value = U256::from(1);
         other[0].nonce_changes.clear();
         other.push(AccountChanges::new(Address::repeat_byte(9)));
-        assert_eq!(differences(&list, &other).len(), 3);
+        let found = differences(&list, &other);
+        assert_eq!(found.len(), 3);
+        let words = r#"nonces: got [], moves say [{"index":"0x1","value":"0x1"}]"#;
+        assert!(found.iter().any(|found| found.ends_with(words)), "{found:?}");
+        other.swap(0, 1);
+        assert_eq!(differences(&list, &other).len(), 1, "their order");
+        other[1] = other[0].clone();
+        assert_eq!(differences(&list, &other).len(), 1, "one twice");
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! `manaflow export`: what other programs read, made from a block file.
 
 use crate::exit::{Code, Failure};
-use crate::output::{check_output, tell};
-use alloy_eips::eip7928::{AccountChanges, compute_block_access_list_hash};
+use crate::output::{Output, check_output, tell};
+use alloy_eips::eip7928::{AccountChanges, BlockAccessList, compute_block_access_list_hash};
 use alloy_primitives::{B256, Bytes};
 use manaflow_engine::access_list::{access_list, differences};
+use manaflow_engine::solo::code::CodeTable;
+use manaflow_engine::solo::made::codes_made;
 use manaflow_loader::file::BlockFile;
 use serde_json::{Value as Json, json};
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,8 +22,8 @@ Examples:
   manaflow export chain.mana --bal --against lists.jsonl                compare item by item with what a client says
 
 Block-level access lists are a draft (EIP-7928): what is written here may be read otherwise by clients of another state of
-the draft. Storage reads of an account that the same transaction made are left out, and so are blocks (they are counted)
-where a code came to be that never ran: a block file has the codes that ran.";
+the draft. Storage reads of an account that the same transaction made are left out. Codes that came to be and never ran,
+which a block file does not have, are made once more by their transactions; block 0 is left out where its codes never ran.";
 
 /// Arguments of `export`.
 #[derive(clap::Args, Debug)]
@@ -38,9 +41,13 @@ pub struct Args {
     /// Where to write; - is standard output.
     #[arg(short, long, value_name = "FILE", required_unless_present = "against")]
     output: Option<PathBuf>,
-    /// Compare with lists in this form (`block` and `list` a line) instead of writing; exit code 1 if an item differs.
+    /// Compare with lists in this form (`block` and `list` a line, `hash` if it is known) instead of writing; exit code 1 if
+    /// an item differs, 3 if a block of the file has no list there.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     against: Option<PathBuf>,
+    /// Print what a comparison finds as one JSON object.
+    #[arg(long, requires = "against")]
+    json: bool,
 }
 
 /// Runs `export`.
@@ -51,77 +58,161 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     }
     let file = BlockFile::open(&args.file)?;
     file.verify_all()?;
-    let mut codes: HashMap<B256, Bytes> = HashMap::new();
-    for i in 0..file.code_count() {
-        if let (hash, Some(code)) = file.shared_code(i as u32)? {
-            codes.insert(hash, code);
-        }
+    let mut lists = Lists::of(&file, args.blocks.clone())?;
+    match &args.against {
+        Some(path) => compare(path, &mut lists, args.json),
+        None => write(args.output.as_deref().unwrap_or("-".as_ref()), &mut lists),
     }
-    let theirs = args.against.as_deref().map(read).transpose()?;
-    let (mut lines, mut compared, mut found) = (Vec::new(), 0_u64, Vec::new());
-    let mut without_code = 0_u64;
-    let mut first_without = None::<(u64, B256)>;
-    for place in 0..file.block_count() {
-        let number = file.block(place)?.number();
-        if args.blocks.as_ref().is_some_and(|blocks| !blocks.contains(&number)) {
-            continue;
-        }
-        let record = file.record(place)?;
-        let list = match access_list(&record, |hash| codes.get(&hash).cloned()) {
-            Ok(list) => list,
-            Err(hash) => {
-                without_code += 1;
-                first_without.get_or_insert((number, hash));
-                continue;
+}
+
+/// The lists of a file's blocks, one after the other.
+struct Lists<'a> {
+    file: &'a BlockFile,
+    table: Arc<CodeTable>,
+    /// Codes that came to be, beside those of the table.
+    made: HashMap<B256, Bytes>,
+    places: std::vec::IntoIter<usize>,
+    /// Blocks without list, and why the first has none.
+    left_out: Vec<(u64, String)>,
+}
+
+impl<'a> Lists<'a> {
+    fn of(file: &'a BlockFile, blocks: Option<RangeInclusive<u64>>) -> Result<Self, Failure> {
+        let mut codes = Vec::new();
+        for i in 0..file.code_count() {
+            if let (hash, Some(code)) = file.shared_code(i as u32)? {
+                codes.push((hash, code));
             }
-        };
-        match &theirs {
-            Some(theirs) => {
-                if let Some(theirs) = theirs.get(&number) {
-                    compared += 1;
-                    found
-                        .extend(differences(&list, theirs).into_iter().map(|words| format!("block {number}: {words}")));
+        }
+        let mut places = Vec::new();
+        for place in 0..file.block_count() {
+            let number = file.block(place)?.number();
+            if blocks.as_ref().is_none_or(|blocks| blocks.contains(&number)) {
+                places.push(place);
+            }
+        }
+        if let (true, Some(blocks)) = (places.is_empty(), blocks) {
+            let (first, last) = (blocks.start(), blocks.end());
+            return Err(Failure::Input(format!("{}: has no block of {first}..{last}", file.path().display())));
+        }
+        let made = codes.iter().cloned().collect();
+        let table = Arc::new(CodeTable::new(codes));
+        Ok(Self { file, table, made, places: places.into_iter(), left_out: Vec::new() })
+    }
+
+    /// The next block that has a list.
+    fn next(&mut self) -> Result<Option<(u64, BlockAccessList)>, Failure> {
+        for place in self.places.by_ref() {
+            let number = self.file.block(place)?.number();
+            let record = self.file.record(place)?;
+            let mut list = access_list(&record, |hash| self.made.get(&hash).cloned());
+            let mut why = None;
+            if list.is_err() {
+                match codes_made(&record, number, self.file.rules(), self.table.clone()) {
+                    Ok(codes) => self.made.extend(codes),
+                    Err(words) => why = Some(words),
+                }
+                list = access_list(&record, |hash| self.made.get(&hash).cloned());
+            }
+            match list {
+                Ok(list) => return Ok(Some((number, list))),
+                Err(hash) => {
+                    self.left_out
+                        .push((number, why.unwrap_or_else(|| format!("code {hash} came to be and never ran"))));
                 }
             }
-            None => {
-                let hash = compute_block_access_list_hash(&list);
-                let line = json!({ "version": 1, "draft": "EIP-7928", "block": number, "hash": hash, "list": list });
-                lines.extend_from_slice(format!("{line}\n").as_bytes());
-            }
         }
+        if let [(number, why), ..] = &self.left_out[..] {
+            tell(&format!("left out: {} blocks; the first is block {number}: {why}", self.left_out.len()));
+        }
+        Ok(None)
     }
-    if let Some((number, hash)) = first_without {
-        tell(&format!(
-            "left out: {without_code} blocks with a code that came to be and never ran, which the file does not have; the first \
-             is block {number}, code {hash}"
-        ));
+}
+
+fn write(path: &Path, lists: &mut Lists<'_>) -> Result<Code, Failure> {
+    let mut output = Output::create(path)?;
+    while let Some((number, list)) = lists.next()? {
+        let hash = compute_block_access_list_hash(&list);
+        let line = json!({ "version": 1, "draft": "EIP-7928", "block": number, "hash": hash, "list": list });
+        writeln!(output, "{line}").map_err(Failure::output(path))?;
     }
-    if let (Some(path), 0) = (&args.against, compared) {
-        return Err(Failure::Input(format!("{}: has no list of a block that could be compared", path.display())));
-    }
-    if theirs.is_some() {
-        found.iter().for_each(|words| tell(words));
-        let text = format!("{compared} blocks compared, {} items differ, {without_code} left out\n", found.len());
-        crate::output::write_to("-".as_ref(), text.as_bytes())?;
-        return Ok(if found.is_empty() { Code::Success } else { Code::Invalid });
-    }
-    crate::output::write_to(args.output.as_deref().unwrap_or("-".as_ref()), &lines)?;
+    output.finish().map_err(Failure::output(path))?;
     Ok(Code::Success)
 }
 
-/// Lists by block: `{"block": …, "list": …}` a line.
-fn read(path: &Path) -> Result<HashMap<u64, Vec<AccountChanges>>, Failure> {
+/// Compares item by item. Block 0 is nobody's but the file's: no client has a list of it.
+fn compare(path: &Path, lists: &mut Lists<'_>, is_json: bool) -> Result<Code, Failure> {
+    let mut theirs = read(path)?;
+    let (mut compared, mut found, mut missing) = (0_u64, Vec::new(), Vec::new());
+    while let Some((number, list)) = lists.next()? {
+        match theirs.remove(&number) {
+            Some(theirs) => {
+                compared += 1;
+                found.extend(differences(&list, &theirs).into_iter().map(|words| (number, words)));
+            }
+            None if number == 0 => {}
+            None => missing.push(number),
+        }
+    }
+    let left_out = lists.left_out.iter().filter(|(number, _)| *number > 0).count();
+    if compared == 0 {
+        return Err(Failure::Input(format!("{}: has no list of a block that could be compared", path.display())));
+    }
+    if let Some(first) = missing.first() {
+        tell(&format!(
+            "{}: has no list of {} blocks of the file; the first is block {first}",
+            path.display(),
+            missing.len()
+        ));
+    }
+    let text = if is_json {
+        let rows: Vec<Json> =
+            found.iter().map(|(number, words)| json!({ "block": number, "difference": words })).collect();
+        let json = json!({
+            "version": 1, "draft": "EIP-7928", "compared": compared, "differences": rows, "left_out": left_out,
+            "without_list": missing.len(), "not_in_file": theirs.len(),
+        });
+        format!("{json}\n")
+    } else {
+        found.iter().for_each(|(number, words)| tell(&format!("block {number}: {words}")));
+        let (without, beyond) = (missing.len(), theirs.len());
+        format!(
+            "{compared} blocks compared, {} items differ; {left_out} left out, {without} without list, {beyond} lists of other blocks\n",
+            found.len()
+        )
+    };
+    crate::output::write_to("-".as_ref(), text.as_bytes())?;
+    Ok(match (found.is_empty(), missing.is_empty() && left_out == 0) {
+        (false, _) => Code::Invalid,
+        (true, false) => Code::Input,
+        (true, true) => Code::Success,
+    })
+}
+
+/// Lists by block: `{"block": …, "list": …}` a line, with the list's hash where it is known.
+fn read(path: &Path) -> Result<BTreeMap<u64, Vec<AccountChanges>>, Failure> {
     let reader = std::fs::File::open(path).map(BufReader::new).map_err(manaflow_loader::Error::io(path))?;
-    let mut lists = HashMap::new();
+    let mut lists = BTreeMap::new();
     for (i, line) in reader.lines().enumerate() {
-        let line = line.map_err(manaflow_loader::Error::io(path))?;
+        let bad = |e: String| Failure::Input(format!("{}: line {}: {e}", path.display(), i + 1));
+        let line = line.map_err(|e| match e.kind() {
+            std::io::ErrorKind::InvalidData => bad("is no UTF-8".into()),
+            _ => manaflow_loader::Error::io(path)(e).into(),
+        })?;
         if line.trim().is_empty() {
             continue;
         }
-        let bad = |e: String| Failure::Input(format!("{}: line {}: {e}", path.display(), i + 1));
         let mut json: Json = serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
         let number = json["block"].as_u64().ok_or_else(|| bad("block: expected a number".into()))?;
-        let list = serde_json::from_value(json["list"].take()).map_err(|e| bad(format!("list: {e}")))?;
+        let list: BlockAccessList =
+            serde_json::from_value(json["list"].take()).map_err(|e| bad(format!("list: {e}")))?;
+        if !json["hash"].is_null() {
+            let claimed: B256 = serde_json::from_value(json["hash"].take()).map_err(|e| bad(format!("hash: {e}")))?;
+            let hash = compute_block_access_list_hash(&list);
+            if claimed != hash {
+                return Err(bad(format!("hash: got {claimed}, the list hashes to {hash}")));
+            }
+        }
         if lists.insert(number, list).is_some() {
             return Err(bad(format!("block {number} is there twice")));
         }

@@ -15,6 +15,7 @@ use crate::reason::{Check, Fault, Reason};
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use manaflow_loader::model::{Cell, Location, Mark, Mode, Move, Outcome, Status, Value, Version};
 use manaflow_loader::rules::Fork;
+use revm::state::Bytecode;
 
 /// Why a transaction could not be judged at all. The file is at fault: no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,11 @@ impl Checker {
     /// The befores: code table and moves of the next transaction go here.
     pub fn declared(&mut self) -> &mut Declared {
         self.machine.befores()
+    }
+
+    /// Codes that the transaction judged last has put on accounts.
+    pub fn codes(&self) -> &[(B256, Bytecode)] {
+        &self.effect.codes
     }
 
     /// Judges one signed transaction whose moves have been filled in.

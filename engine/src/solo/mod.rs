@@ -10,6 +10,7 @@ pub mod effect;
 pub mod environment;
 mod keccak_memo;
 pub mod machine;
+pub mod made;
 pub mod meter;
 pub mod record;
 pub mod signature;
