@@ -5,6 +5,8 @@
 //! moved by neighbours that take the core away, only by those that share caches.
 //! Usage: ratios [REPETITIONS [FILE.csv]].
 
+mod import;
+
 use manaflow_benches::ALLOCATOR_NAME;
 use manaflow_benches::dataset::Dataset;
 use manaflow_engine::backend::execution::Backend;
@@ -97,6 +99,7 @@ fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
     );
     let mut lanes = execution(file, &blocks, codes, repetitions)?;
     lanes.extend(validation(file, &blocks, repetitions.div_ceil(2))?);
+    lanes.extend(import::all(repetitions)?);
     if let Some(path) = csv {
         let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
         for lane in &lanes {
