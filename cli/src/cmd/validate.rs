@@ -10,7 +10,7 @@ use manaflow_engine::report::BlockRange;
 use manaflow_engine::validate::{
     Checks, Memory, Options, Order, Parts, Procedure, Progress, StateRootAt, Validation, summarise, validate,
 };
-use manaflow_loader::file::BlockFile;
+use manaflow_loader::file::{BlockFile, size_of};
 use manaflow_loader::summary::{Segment, Summary};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -139,18 +139,7 @@ pub(super) fn parse_range(s: &str) -> Result<RangeInclusive<u64>, String> {
 }
 
 fn parse_bytes(s: &str) -> Result<u64, String> {
-    let digits = s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
-    let (number, unit) = s.split_at(digits);
-    let shift = match unit {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err("expected a number of bytes, KiB, MiB, GiB or TiB, as in 512MiB".into()),
-    };
-    let bytes = number.parse().ok().and_then(|n: u64| n.checked_shl(shift).filter(|bytes| bytes >> shift == n));
-    bytes.ok_or_else(|| format!("{s:?} is no number of bytes below 2^64"))
+    size_of(s).ok_or_else(|| format!("{s:?} is no number of bytes, KiB, MiB, GiB or TiB below 2^64, as in 512MiB"))
 }
 
 /// Memory of this machine.
