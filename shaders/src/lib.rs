@@ -7,6 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+/// A file under `wgsl/` with its path there.
+macro_rules! wgsl {
+    ($($path:literal),+) => {
+        (concat!($($path),+), include_str!(concat!("../wgsl/", $($path),+)))
+    };
+}
+
+pub mod secp256k1;
 pub mod twin;
 
 /// What a stage does with a binding.
@@ -42,13 +50,6 @@ impl Stage {
     pub fn text(&self) -> String {
         self.files.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
     }
-}
-
-/// A file under `wgsl/` with its path there.
-macro_rules! wgsl {
-    ($path:literal) => {
-        ($path, include_str!(concat!("../wgsl/", $path)))
-    };
 }
 
 /// Keccak-256 of many messages; lanes of two u32.
@@ -133,6 +134,24 @@ pub const STAGES: &[&Stage] = &[
     &RADIX_SCAN,
     &RADIX_SCAN_TOTALS,
     &RADIX_SCATTER,
+    &secp256k1::U32.add_windows,
+    &secp256k1::U64.add_windows,
+    &secp256k1::U32.affine,
+    &secp256k1::U64.affine,
+    &secp256k1::U32.align,
+    &secp256k1::U64.align,
+    &secp256k1::U32.double,
+    &secp256k1::U64.double,
+    &secp256k1::U32.invert,
+    &secp256k1::U64.invert,
+    &secp256k1::U32.lift,
+    &secp256k1::U64.lift,
+    &secp256k1::U32.multiples,
+    &secp256k1::U64.multiples,
+    &secp256k1::U32.products,
+    &secp256k1::U64.products,
+    &secp256k1::U32.rescale,
+    &secp256k1::U64.rescale,
 ];
 
 #[cfg(test)]

@@ -6,5 +6,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod double_use;
+pub mod field;
 pub mod keccak;
 pub mod radix;
+pub mod secp256k1;

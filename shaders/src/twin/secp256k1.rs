@@ -1,0 +1,264 @@
+//! Twins of `secp256k1/*.wgsl`, `shared/tiles.wgsl`, `shared/points*.wgsl`, `shared/sum.wgsl` and `shared/power.wgsl`.
+//!
+//! Each is written once for both flavours, over the product.
+
+use super::field::{Element, Product, add, is_zero, pick, small, sub, twice};
+use crate::secp256k1::{BEGINS, IS_OWN};
+
+/// Where a word of a row is in a column of so many words a row.
+pub fn place(word: usize, row: usize, words: usize) -> usize {
+    (row / 64 * words + word) * 64 + row % 64
+}
+
+/// The number whose first word is there.
+pub fn load(column: &[u32], word: usize, row: usize, words: usize) -> Element {
+    std::array::from_fn(|k| column[place(word + k, row, words)])
+}
+
+/// Writes the number whose first word is there.
+pub fn store(column: &mut [u32], word: usize, row: usize, words: usize, value: &Element) {
+    for k in 0..8 {
+        column[place(word + k, row, words)] = value[k];
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Point {
+    x: Element,
+    y: Element,
+    z: Element,
+}
+
+fn load_coordinate(points: &[u32], word: usize, row: usize) -> Element {
+    load(points, word, row, 24)
+}
+
+fn load_point(points: &[u32], row: usize) -> Point {
+    Point {
+        x: load_coordinate(points, 0, row),
+        y: load_coordinate(points, 8, row),
+        z: load_coordinate(points, 16, row),
+    }
+}
+
+fn store_point(points: &mut [u32], row: usize, point: &Point) {
+    store(points, 0, row, 24, &point.x);
+    store(points, 8, row, 24, &point.y);
+    store(points, 16, row, 24, &point.z);
+}
+
+struct Sum {
+    point: Point,
+    factor: Element,
+}
+
+fn sum<P: Product>(p: &Point, x: &Element, y: &Element) -> Sum {
+    let zz = P::mul(&p.z, &p.z);
+    let h = sub(&P::mul(x, &zz), &p.x);
+    let r = sub(&P::mul(y, &P::mul(&zz, &p.z)), &p.y);
+    let hh = P::mul(&h, &h);
+    let v = P::mul(&p.x, &hh);
+    let hhh = P::mul(&hh, &h);
+    let x_sum = sub(&sub(&P::mul(&r, &r), &hhh), &twice(&v));
+    let y_sum = sub(&P::mul(&r, &sub(&v, &x_sum)), &P::mul(&p.y, &hhh));
+    Sum { point: Point { x: x_sum, y: y_sum, z: P::mul(&p.z, &h) }, factor: h }
+}
+
+fn power<P: Product>(chain: &[u32], base: &Element, steps: u32) -> Element {
+    let mut registers = [[0; 8]; 8];
+    registers[0] = *base;
+    for i in 0..steps as usize {
+        let [n, to, from, by] = std::array::from_fn(|k| chain[4 * i + k]);
+        let mut value = registers[(from & 7) as usize];
+        let by = registers[(by & 7) as usize];
+        for turn in 0..=n {
+            value = P::mul(&value, &pick(&value, &by, turn == n));
+        }
+        registers[(to & 7) as usize] = value;
+    }
+    registers[3]
+}
+
+/// Twin of `secp256k1/lift`.
+pub fn lift<P: Product>(params: [u32; 4], rows: &[u32], chain: &[u32], lifted: &mut [u32], points: &mut [u32]) {
+    for row in 0..params[0] as usize {
+        let x = load(rows, 0, row, 29);
+        let is_odd = rows[place(8, row, 29)] & 1;
+        let right_side = add(&P::mul(&P::mul(&x, &x), &x), &small(7));
+        let root = power::<P>(chain, &right_side, params[1]);
+        let is_point = P::mul(&root, &root) == right_side;
+        let y = pick(&root, &sub(&small(0), &root), (root[0] & 1) != is_odd);
+        store(lifted, 0, row, 9, &y);
+        lifted[place(8, row, 9)] = u32::from(is_point);
+        store_point(points, row, &Point { x, y, z: small(1) });
+    }
+}
+
+/// Twin of `secp256k1/double`.
+pub fn double<P: Product>(params: [u32; 4], points: &mut [u32]) {
+    for row in 0..params[0] as usize {
+        let mut p = load_point(points, row);
+        for _ in 0..params[1] {
+            let xx = P::mul(&p.x, &p.x);
+            let e = add(&twice(&xx), &xx);
+            let b = P::mul(&p.y, &p.y);
+            let d = twice(&twice(&P::mul(&p.x, &b)));
+            let c = twice(&twice(&twice(&P::mul(&b, &b))));
+            let z = twice(&P::mul(&p.y, &p.z));
+            let x = sub(&P::mul(&e, &e), &twice(&d));
+            let y = sub(&P::mul(&e, &sub(&d, &x)), &c);
+            p = Point { x, y, z };
+        }
+        store_point(points, row, &p);
+    }
+}
+
+fn store_entry(table: &mut [u32], factors: &mut [u32], row: usize, entry: usize, s: &Sum) {
+    let t = 256 * row + 16 * entry;
+    table[t..t + 8].copy_from_slice(&s.point.x);
+    table[t + 8..t + 16].copy_from_slice(&s.point.y);
+    store(factors, 8 * entry, row, 128, &s.factor);
+}
+
+/// Twin of `secp256k1/multiples`.
+pub fn multiples<P: Product>(
+    params: [u32; 4],
+    rows: &[u32],
+    lifted: &[u32],
+    points: &[u32],
+    table: &mut [u32],
+    factors: &mut [u32],
+) {
+    for row in 0..params[0] as usize {
+        let x = load(rows, 0, row, 29);
+        let y = load(lifted, 0, row, 9);
+        let doubled = load_point(points, row);
+        let zz = P::mul(&doubled.z, &doubled.z);
+        let (x, y) = (P::mul(&x, &zz), P::mul(&y, &P::mul(&zz, &doubled.z)));
+        let mut s = Sum { point: Point { x, y, z: small(1) }, factor: small(1) };
+        store_entry(table, factors, row, 0, &s);
+        for entry in 1..16 {
+            s = sum::<P>(&s.point, &doubled.x, &doubled.y);
+            store_entry(table, factors, row, entry, &s);
+        }
+    }
+}
+
+/// Twin of `secp256k1/align`.
+pub fn align<P: Product>(params: [u32; 4], points: &[u32], factors: &[u32], table: &mut [u32], scale: &mut [u32]) {
+    for row in 0..params[0] as usize {
+        let mut lacks = small(1);
+        for turn in 0..15 {
+            let entry = 14 - turn;
+            lacks = P::mul(&lacks, &load(factors, 8 * (entry + 1), row, 128));
+            let square = P::mul(&lacks, &lacks);
+            let t = 256 * row + 16 * entry;
+            let x = P::mul(&std::array::from_fn(|k| table[t + k]), &square);
+            let y = P::mul(&std::array::from_fn(|k| table[t + 8 + k]), &P::mul(&square, &lacks));
+            table[t..t + 8].copy_from_slice(&x);
+            table[t + 8..t + 16].copy_from_slice(&y);
+        }
+        let z = P::mul(&lacks, &load_coordinate(points, 16, row));
+        store(scale, 0, row, 8, &z);
+    }
+}
+
+/// Twin of `secp256k1/add_windows`.
+pub fn add_windows<P: Product>(params: [u32; 4], rows: &[u32], table: &[u32], points: &mut [u32]) {
+    const BETA: Element =
+        [0x7195_01ee, 0xc139_6c28, 0x12f5_8995, 0x9cf0_4975, 0xac34_34e9, 0x6e64_479e, 0x657c_0710, 0x7ae9_6a2b];
+    let bits = params[3] & 255;
+    let is_own = (params[3] & IS_OWN) != 0;
+    let begins = (params[3] & BEGINS) != 0;
+    let half = 1 << (bits - 1);
+    for row in 0..params[0] as usize {
+        let mut p = load_point(points, row);
+        for turn in 0..2 * params[2] {
+            let window = params[1] + turn / 2;
+            let is_second = (turn & 1) != 0;
+            let at = window * bits;
+            let word = if is_own { 9 } else { 19 } + if is_second { 5 } else { 0 } + (at / 32) as usize;
+            let low = rows[place(word, row, 29)];
+            let high = rows[place((word + 1).min(28), row, 29)];
+            let shift = at % 32;
+            let digit = ((low >> shift) | ((high << 1) << (31 - shift))) & (2 * half - 1);
+            let is_negative = digit < half;
+            let entry = if is_negative { half - 1 - digit } else { digit - half };
+            let t = 16 * (if is_own { row } else { window as usize } * half as usize + entry as usize);
+            let mut x: Element = std::array::from_fn(|k| table[t + k]);
+            let positive: Element = std::array::from_fn(|k| table[t + 8 + k]);
+            let y = pick(&positive, &sub(&small(0), &positive), is_negative);
+            if is_second {
+                x = P::mul(&x, &BETA);
+            }
+            p = if begins && turn == 0 { Point { x, y, z: small(1) } } else { sum::<P>(&p, &x, &y).point };
+        }
+        store_point(points, row, &p);
+    }
+}
+
+/// Twin of `secp256k1/rescale`.
+pub fn rescale<P: Product>(params: [u32; 4], scale: &[u32], points: &mut [u32]) {
+    for row in 0..params[0] as usize {
+        let z = P::mul(&load_coordinate(points, 16, row), &load(scale, 0, row, 8));
+        store(points, 16, row, 24, &z);
+    }
+}
+
+/// Twin of `secp256k1/products`.
+pub fn products<P: Product>(params: [u32; 4], points: &[u32], before: &mut [u32], totals: &mut [u32]) {
+    let [rows, lanes, each, _] = params.map(|word| word as usize);
+    for lane in 0..lanes {
+        let mut product = small(1);
+        for j in 0..each {
+            let row = lane + j * lanes;
+            if row >= rows {
+                break;
+            }
+            store(before, 0, row, 8, &product);
+            let z = load_coordinate(points, 16, row);
+            product = P::mul(&product, &pick(&z, &small(1), is_zero(&z)));
+        }
+        store(totals, 0, lane, 8, &product);
+    }
+}
+
+/// Twin of `secp256k1/invert`.
+pub fn invert<P: Product>(params: [u32; 4], chain: &[u32], totals: &mut [u32]) {
+    for lane in 0..params[0] as usize {
+        let inverse = power::<P>(chain, &load(totals, 0, lane, 8), params[1]);
+        store(totals, 0, lane, 8, &inverse);
+    }
+}
+
+/// Twin of `secp256k1/affine`.
+pub fn affine<P: Product>(
+    params: [u32; 4],
+    points: &[u32],
+    lifted: &[u32],
+    before: &[u32],
+    totals: &[u32],
+    keys: &mut [u32],
+) {
+    let [rows, lanes, each, _] = params.map(|word| word as usize);
+    for lane in 0..lanes {
+        let mut inverse = load(totals, 0, lane, 8);
+        for turn in 0..each {
+            let row = lane + (each - 1 - turn) * lanes;
+            if row >= rows {
+                continue;
+            }
+            let product = load(before, 0, row, 8);
+            let p = load_point(points, row);
+            let is_met = is_zero(&p.z);
+            let own = P::mul(&inverse, &product);
+            inverse = P::mul(&inverse, &pick(&p.z, &small(1), is_met));
+            let square = P::mul(&own, &own);
+            store(keys, 0, row, 17, &P::mul(&p.x, &square));
+            store(keys, 8, row, 17, &P::mul(&p.y, &P::mul(&square, &own)));
+            let is_point = lifted[place(8, row, 9)] == 1;
+            let verdict = if is_met { 2 } else { 1 };
+            keys[place(16, row, 17)] = if is_point { verdict } else { 0 };
+        }
+    }
+}
