@@ -13,7 +13,7 @@ fn signatures(c: &mut Criterion) {
     for rows in [256, 4096, 16_384] {
         for distinct in [100, 10] {
             let world = Rows::made(rows, rows * distinct / 100);
-            for backend in Backend::ALL.into_iter().filter(|backend| backend.is_available()) {
+            for backend in Backend::OF_PROCESSOR.into_iter().filter(|backend| backend.is_available()) {
                 // The library has no use for hints, and takes as long for few rows as for many.
                 let hints: &[&str] = if backend == Backend::Libsecp256k1 { &HINTS[..1] } else { &HINTS };
                 if backend == Backend::Libsecp256k1 && rows > 256 {

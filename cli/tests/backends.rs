@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const BACKENDS: [&str; 3] = ["libsecp256k1", "scalar", "avx512"];
+const BACKENDS: [&str; 4] = ["libsecp256k1", "scalar", "avx512", "wgpu"];
 const EXECUTORS: [&str; 2] = ["plain", "threaded"];
 const BACKENDS_OF_HASHES: [&str; 5] = ["keccak-asm", "scalar", "avx2", "avx512", "wgpu"];
 
@@ -79,7 +79,7 @@ fn reports_are_the_same_by_every_backend() {
             }
         }
         let (report, chosen) = judged(&manaflow(&["validate", file, "--json"], None));
-        assert!(report == expected && BACKENDS.contains(&chosen.as_str()), "{chosen}");
+        assert!(report == expected && BACKENDS[..3].contains(&chosen.as_str()), "{chosen}");
     }
 }
 

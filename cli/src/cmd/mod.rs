@@ -26,9 +26,9 @@ const CHAINS: [&str; 4] = ["mainnet", "sepolia", "holesky", "hoodi"];
 /// Which backends to take.
 #[derive(clap::Args, Debug)]
 struct BackendArgs {
-    /// Who does the work of a stage: signatures=libsecp256k1, scalar or avx512; hashes=keccak-asm, scalar, avx2, avx512 or
-    /// wgpu (a GPU, also one in software); execution=plain or threaded. Default: the fastest of the processor, and plain;
-    /// `manaflow devices` says which those are here.
+    /// Who does the work of a stage: signatures=libsecp256k1, scalar, avx512 or wgpu (a GPU, also one in software);
+    /// hashes=keccak-asm, scalar, avx2, avx512 or wgpu; execution=plain or threaded. Default: the fastest of the processor,
+    /// and plain; `manaflow devices` says which those are here.
     #[arg(long, value_delimiter = ',', value_name = "STAGE=BACKEND")]
     backend: Vec<String>,
 }

@@ -36,11 +36,11 @@ pub fn all(with_devices: bool) -> Vec<Known> {
         true => Standing::Failed,
     };
     let mut all = Vec::new();
-    for backend in signatures::Backend::ALL {
+    for backend in signatures::Backend::ALL.into_iter().filter(|b| with_devices || *b != signatures::Backend::Wgpu) {
         all.push(Known {
             stage: "signatures",
             backend: backend.name(),
-            standing: standing(backend.is_available(), &|| backend.is_proven()),
+            standing: standing(backend.is_available(), &|| backend.is_proven() == Ok(true)),
             is_default: backend == signatures::fastest(),
         });
     }

@@ -121,7 +121,7 @@ pub struct Sizes {
 impl Sizes {
     /// What an effort measures.
     pub fn of(effort: Effort) -> Self {
-        let usable = |backend: &signature_backends::Backend| backend.is_available() && backend.is_proven();
+        let usable = |backend: &signature_backends::Backend| backend.is_available() && backend.is_proven() == Ok(true);
         let few_hints = || vec!["none", "keys+y"];
         Self {
             samples: None,
@@ -129,7 +129,7 @@ impl Sizes {
             messages: 65_536,
             rows: effort.pick(vec![4_096], vec![4_096], vec![256, 4_096, 16_384]),
             distinct: effort.pick(vec![100], vec![100, 10], vec![100, 10, 0]),
-            backends: signature_backends::Backend::ALL.into_iter().filter(usable).collect(),
+            backends: signature_backends::Backend::OF_PROCESSOR.into_iter().filter(usable).collect(),
             hints: effort.pick(few_hints(), few_hints(), HINTS.to_vec()),
             moves: effort.pick(vec![1_000_000], vec![4_000_000], vec![4_000_000, 20_000_000]),
             distributions: effort.pick(vec![Distribution::Uniform], Distribution::ALL.into(), Distribution::ALL.into()),

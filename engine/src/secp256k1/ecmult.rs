@@ -14,15 +14,15 @@ use super::words::Words;
 use std::marker::PhantomData;
 
 /// Bits of a window of R.
-const WINDOW: usize = 5;
+pub(crate) const WINDOW: usize = 5;
 /// Windows of each half of u2.
-const WINDOWS: usize = 26;
+pub(crate) const WINDOWS: usize = 26;
 /// Odd multiples of R in its table.
 const ENTRIES: usize = 1 << (WINDOW - 1);
 /// Bits of a window of G.
-const COMB_WINDOW: usize = 11;
+pub(crate) const COMB_WINDOW: usize = 11;
 /// Windows of each half of u1.
-const COMB_WINDOWS: usize = 12;
+pub(crate) const COMB_WINDOWS: usize = 12;
 /// Odd multiples of each power of G.
 const COMB_ENTRIES: usize = 1 << (COMB_WINDOW - 1);
 // Halves are below 2^130, and a digit more than the bits is not needed: the top digit is odd too.
@@ -38,6 +38,14 @@ fn odd_digits<const BITS: usize>(k: &Signed) -> Signed {
     let sum = super::words::add(k, &ones).0;
     debug_assert!(sum[2] >> 63 == 0, "a half is too long");
     [sum[0] >> 1 | sum[1] << 63, sum[1] >> 1 | sum[2] << 63, sum[2] >> 1]
+}
+
+/// Both halves of u2, then of u1, as the numbers whose digits `digit` gives: below 2^130, and below 2^132.
+pub(crate) fn halves<C: Curve>(u1: &Words, u2: &Words) -> [[Signed; 2]; 2] {
+    [
+        split_odd::<C>(u2).map(|half| odd_digits::<{ WINDOW * WINDOWS }>(&half)),
+        split_odd::<C>(u1).map(|half| odd_digits::<{ COMB_WINDOW * COMB_WINDOWS }>(&half)),
+    ]
 }
 
 /// The digit at a bit: place of its entry, and whether it is negative.

@@ -6,6 +6,8 @@
 //! What is accepted (`recover`): r and s in 1..n-1, high s too; recovery ids 0 to 3; digests are taken mod n.
 //! Not here: low s, chain ids, v (`solo::signature`). Nothing is secret, so nothing runs in constant time.
 //!
+//! Backends: libsecp256k1 row by row; lanes on the processor; a device (`gpu`), which takes all rows of a call at once.
+//!
 //! Layers, each over the one before: `words` (four u64), `field` (lanes mod p; one trait, variants by instruction set), `scalar`
 //! (mod n, the split), `group` (sums), `ecmult`, `recover`. Everything above `field` is written once, over the trait.
 //! Derivations: engine/docs/secp256k1.md.
@@ -14,6 +16,7 @@ mod answers;
 mod batch;
 mod ecmult;
 mod field;
+pub mod gpu;
 mod group;
 mod library;
 mod msm;
@@ -95,18 +98,28 @@ thread_local! {
 
 /// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
 pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
+    if backend == Backend::Wgpu {
+        return gpu::device().recover(signatures);
+    }
     let stage = carry();
     signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_run(backend, rows))).collect()
 }
 
 /// The same, with the y of each R, which spares whoever verifies later the roots.
 pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Option<Found>> {
+    if backend == Backend::Wgpu {
+        return gpu::device().recover_with_roots(signatures);
+    }
     let stage = carry();
     signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_roots_run(backend, rows))).collect()
 }
 
 /// The same, as addresses.
 pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Option<Address>> {
+    if backend == Backend::Wgpu {
+        let keys = gpu::device().recover(signatures);
+        return keys.into_par_iter().with_min_len(RUN).map(|key| key.map(|key| key.address())).collect();
+    }
     let addresses = |rows| -> Vec<Option<Address>> {
         recover_run(backend, rows).into_iter().map(|key| key.map(|key| key.address())).collect()
     };
@@ -115,7 +128,14 @@ pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Opti
 }
 
 /// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
+/// A device has no use for hints; what it leaves to the processor is done with them.
 pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
+    if backend == Backend::Wgpu {
+        return match gpu::device().try_recover(signatures, false) {
+            Some(found) => found.keys,
+            None => recover_hinted(Backend::best(), signatures, hints),
+        };
+    }
     if backend == Backend::Libsecp256k1 || hints.keys.is_empty() {
         return recover(backend, signatures);
     }
@@ -151,7 +171,7 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
 /// On this thread.
 fn recover_hinted_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
     match backend {
-        Backend::Libsecp256k1 => recover_run(backend, rows),
+        Backend::Libsecp256k1 | Backend::Wgpu => recover_run(backend, rows),
         Backend::Scalar => {
             SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
         }
@@ -172,9 +192,19 @@ pub(crate) fn has_avx512() -> bool {
     false
 }
 
+/// u1 and u2 of rows for a device, on this thread, by the widest lanes there are.
+fn quotients(rows: &[Option<recover::Prepared>]) -> (Vec<words::Words>, Vec<words::Words>) {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        return AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).quotients(rows));
+    }
+    SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).quotients(rows))
+}
+
 /// On this thread.
 fn recover_run(backend: Backend, rows: &[Signature]) -> Vec<Option<PublicKey>> {
     match backend {
+        Backend::Wgpu => unreachable!("a device takes all rows at once"),
         Backend::Libsecp256k1 => rows.iter().map(library::recover).collect(),
         Backend::Scalar => SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
         #[cfg(target_arch = "x86_64")]
@@ -187,6 +217,7 @@ fn recover_run(backend: Backend, rows: &[Signature]) -> Vec<Option<PublicKey>> {
 /// On this thread.
 fn recover_roots_run(backend: Backend, rows: &[Signature]) -> Vec<Option<Found>> {
     match backend {
+        Backend::Wgpu => unreachable!("a device takes all rows at once"),
         Backend::Libsecp256k1 => rows.iter().map(library::recover_with_root).collect(),
         Backend::Scalar => {
             SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover_with_roots(rows))

@@ -167,6 +167,31 @@ impl<L: Lanes> Recoverer<L> {
         dead
     }
 
+    /// u1 = -z / r and u2 = s / r of each row; of rows that are none, something.
+    pub(crate) fn quotients(&mut self, rows: &[Option<Prepared>]) -> (Vec<Words>, Vec<Words>) {
+        L::enter(Numbers { recoverer: self, rows });
+        let vectors = rows.len().div_ceil(L::LANES);
+        L::enter(Scalars { recoverer: self, vectors, is_negated: false, curve: PhantomData::<Secp256k1> })
+    }
+
+    /// z, r and s of each row into `scalars`.
+    #[inline(always)]
+    fn numbers(&mut self, rows: &[Option<Prepared>]) {
+        const UNIT: Words = [1, 0, 0, 0];
+        self.scalars.iter_mut().for_each(Vec::clear);
+        for rows in rows.chunks(L::LANES) {
+            let mut words = [[UNIT; 8]; 3];
+            for (lane, row) in rows.iter().enumerate() {
+                if let Some(row) = row {
+                    (words[0][lane], words[1][lane], words[2][lane]) = (row.z, row.r, row.s);
+                }
+            }
+            for (scalars, words) in self.scalars.iter_mut().zip(&words) {
+                scalars.push(L::from_words(words));
+            }
+        }
+    }
+
     /// u1 = -z / r and u2 = s / r, or -s / r, of each lane.
     #[inline(always)]
     fn scalars<C: Curve>(&mut self, vectors: usize, is_negated: bool) -> (Vec<Words>, Vec<Words>) {
@@ -193,6 +218,10 @@ work! {
         let _ = curve;
         recoverer.lift::<C>(rows, vectors, is_negated)
     }
+}
+work! {
+    Numbers ['a, L: Lanes] ['a, L] { recoverer: &'a mut Recoverer<L>, rows: &'a [Option<Prepared>] }
+        -> () = recoverer.numbers(rows)
 }
 work! {
     Scalars ['a, L: Lanes, C: Curve] ['a, L, C] {

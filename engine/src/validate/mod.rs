@@ -495,7 +495,7 @@ impl<'a> Task<'a> {
             threads: rayon::current_num_threads(),
             cpu_seconds,
             backends: BTreeMap::from([
-                ("signatures".into(), options.backends.signatures.name().into()),
+                ("signatures".into(), options.backends.signatures.in_words()),
                 ("execution".into(), options.backends.execution.name().into()),
                 ("hashes".into(), hashes::in_words()),
             ]),

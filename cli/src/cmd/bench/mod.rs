@@ -68,7 +68,7 @@ pub struct Args {
     /// Turns; default: as many as a stage needs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     samples: Option<u16>,
-    /// Signatures: who recovers: libsecp256k1, scalar, avx512; default: all that run here.
+    /// Signatures: who recovers: libsecp256k1, scalar, avx512, wgpu; default: all that the processor runs.
     #[arg(long, value_delimiter = ',', value_name = "BACKEND")]
     backend: Vec<Backend>,
     /// Signatures: rows of a batch.

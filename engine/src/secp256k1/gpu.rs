@@ -1,0 +1,355 @@
+//! Recovery of public keys on a device, one invocation a row: tiled, uploaded, dispatched, read back.
+//!
+//! In, out: see `mod.rs`. The processor checks ranges, divides by r mod n (one inversion serves a run of rows) and splits u1 and u2; the
+//! device lifts R and multiplies: `manaflow_shaders::secp256k1` says in which stages, engine/docs/secp256k1.md, section 9, why.
+//! Two flavours of products: from integers of 64 bits where the adapter has them, of 32 elsewhere. Rows whose sums met an equal or
+//! opposite point, or end in the identity, come back marked and are the processor's.
+//! Rows that are out of range run along as R = G, and their result is dropped. Hints are not looked at: with the arithmetic on the
+//! device, finding those that are right would take the processor longer than dividing does.
+//! Memory: 1.9 KiB a row on the device, 184 bytes here. Twin: `shaders/src/twin/secp256k1.rs`.
+
+use super::ecmult::{COMB_WINDOW, COMB_WINDOWS, WINDOW, WINDOWS, halves};
+use super::recover::{Prepared, prepare};
+use super::scalar::{Curve, Secp256k1, Signed};
+use super::words::{Words, to_bytes};
+use super::{Found, PublicKey, Signature, quotients, recover, recover_with_roots};
+use crate::backend::signatures::Backend;
+use crate::cpu::carry;
+use crate::gpu::{Buffer, Gpu, GpuError, Pipeline, shared};
+use manaflow_shaders::secp256k1::{self as stages, ENTRIES, ENTRY_WORDS, FOUND, MET, Recovery, TILE};
+use manaflow_shaders::secp256k1::{KEY_WORDS, LIFTED_WORDS, NUMBER_WORDS, POINT_WORDS, ROW_WORDS};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Rows that make a device worth while. On paper: the chain of products of one row takes a device a millisecond or two, in which a
+/// core of eight lanes recovers some hundred rows.
+pub const DEVICE_ROWS: usize = 1024;
+
+/// Most rows that are given to a device at once: a slow one does so many in a moment, after which drivers lose patience.
+const ROWS_MAX: usize = 1 << 16;
+
+/// Rows that share an inversion mod p.
+pub(super) const SHARING: usize = 16;
+
+/// Rows whose scalars are made together, on one thread: whole tiles.
+const RUN: usize = 8 * TILE;
+
+// The digits made here are those that the stages read.
+const _: () = assert!(WINDOW == stages::WINDOW && WINDOWS == stages::WINDOWS);
+const _: () = assert!(WINDOW * WINDOWS <= 160 && COMB_WINDOW * COMB_WINDOWS <= 160);
+
+/// A device that recovers.
+#[derive(Debug)]
+pub struct Recoverer<'a> {
+    gpu: &'a Gpu,
+    stages: Stages,
+    rows_max: usize,
+    room: Mutex<Room>,
+}
+
+#[derive(Debug)]
+struct Stages {
+    lift: Pipeline,
+    double: Pipeline,
+    multiples: Pipeline,
+    align: Pipeline,
+    add_windows: Pipeline,
+    rescale: Pipeline,
+    products: Pipeline,
+    invert: Pipeline,
+    affine: Pipeline,
+}
+
+/// What is used again from tile to tile, with whatever is left in it.
+#[derive(Debug)]
+struct Room {
+    /// Multiples of powers of G.
+    comb: Buffer,
+    root: Buffer,
+    inverse: Buffer,
+    /// rows, lifted, points, table, factors, scale, before, totals, keys.
+    columns: [Buffer; 9],
+}
+
+/// Words of a row of each column of a [`Room`].
+pub(super) const COLUMNS: [usize; 9] = [
+    ROW_WORDS,
+    LIFTED_WORDS,
+    POINT_WORDS,
+    ENTRIES * ENTRY_WORDS,
+    ENTRIES * NUMBER_WORDS,
+    NUMBER_WORDS,
+    NUMBER_WORDS,
+    NUMBER_WORDS,
+    KEY_WORDS,
+];
+
+/// What recovery finds: keys, and R.y of each row if it was asked for.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Keys {
+    /// The public key of each row; `None` where recovery fails.
+    pub keys: Vec<Option<PublicKey>>,
+    /// R.y of each row, most significant first, of a row without key anything; or none at all.
+    pub roots: Vec<[u8; 32]>,
+}
+
+impl Keys {
+    /// Both of each row.
+    pub(crate) fn found(self) -> Vec<Option<Found>> {
+        self.keys.into_iter().zip(self.roots).map(|(key, root)| key.map(|key| Found { key, root })).collect()
+    }
+}
+
+impl<'a> Recoverer<'a> {
+    /// With the widest products that the device has.
+    pub fn new(gpu: &'a Gpu) -> Result<Self, GpuError> {
+        Self::with(gpu, if gpu.has_u64() { &stages::U64 } else { &stages::U32 }, ROWS_MAX)
+    }
+
+    /// By one flavour of the stages, and not more rows at once than these.
+    ///
+    /// # Panics
+    /// If that is no row.
+    pub fn with(gpu: &'a Gpu, flavour: &'static Recovery, rows: usize) -> Result<Self, GpuError> {
+        let widest = COLUMNS.into_iter().max().unwrap_or(1);
+        gpu.bounded("words of a tile", (TILE * widest) as u64, gpu.limits().words() as u64)?;
+        let rows_max = rows.min(ROWS_MAX).min(gpu.limits().words() / widest / TILE * TILE);
+        assert!(rows_max > 0, "no row");
+        let stages = Stages {
+            lift: gpu.pipeline(&flavour.lift)?,
+            double: gpu.pipeline(&flavour.double)?,
+            multiples: gpu.pipeline(&flavour.multiples)?,
+            align: gpu.pipeline(&flavour.align)?,
+            add_windows: gpu.pipeline(&flavour.add_windows)?,
+            rescale: gpu.pipeline(&flavour.rescale)?,
+            products: gpu.pipeline(&flavour.products)?,
+            invert: gpu.pipeline(&flavour.invert)?,
+            affine: gpu.pipeline(&flavour.affine)?,
+        };
+        let comb: Vec<u32> = Secp256k1::comb().iter().flat_map(|row| row.0).flat_map(halved).collect();
+        let mut columns = Vec::with_capacity(COLUMNS.len());
+        for _ in COLUMNS {
+            columns.push(gpu.buffer(1)?);
+        }
+        let room = Room {
+            comb: gpu.upload(&comb)?,
+            root: gpu.upload(stages::ROOT.as_flattened())?,
+            inverse: gpu.upload(stages::INVERSE.as_flattened())?,
+            columns: columns.try_into().unwrap_or_else(|_| unreachable!("one for each")),
+        };
+        Ok(Self { gpu, stages, rows_max, room: Mutex::new(room) })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.gpu
+    }
+
+    /// Whether nobody is at work with it.
+    fn is_free(&self) -> bool {
+        !matches!(self.room.try_lock(), Err(std::sync::TryLockError::WouldBlock))
+    }
+
+    /// Whom each signature recovers to, with R.y if that is wanted. The processor's part is done on the current rayon pool.
+    pub fn recover(&self, signatures: &[Signature], with_roots: bool) -> Result<Keys, GpuError> {
+        let mut out = Keys::default();
+        for rows in signatures.chunks(self.rows_max) {
+            let packed = pack(rows);
+            let read = self.run(&packed, rows.len(), with_roots)?;
+            let keys = unpack(rows, &read[0]);
+            if with_roots {
+                out.roots.extend((0..rows.len()).map(|row| to_bytes(&number(&read[1], 0, row, LIFTED_WORDS))));
+            }
+            out.keys.extend(keys);
+        }
+        Ok(out)
+    }
+
+    /// One tile: keys and verdicts, and R.y if wanted.
+    pub(super) fn run(&self, packed: &[u32], rows: usize, with_roots: bool) -> Result<Vec<Vec<u32>>, GpuError> {
+        let padded = rows.next_multiple_of(TILE);
+        // No work is taken from the pool under the lock, so that nobody waits for himself.
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        for (buffer, words) in room.columns.iter_mut().zip(COLUMNS) {
+            if buffer.words() < padded * words {
+                let most = self.gpu.limits().words();
+                *buffer = self.gpu.buffer((padded * words).next_power_of_two().min(most))?;
+            }
+        }
+        let Room { comb, root, inverse, columns } = &mut *room;
+        let [rows_in, lifted, points, table, factors, scale, before, totals, keys] = columns;
+        self.gpu.write(rows_in, packed)?;
+        // All below 2^32: at most `ROWS_MAX` rows.
+        let (n, groups) = (rows as u32, (padded / TILE) as u32);
+        let lanes = (rows.div_ceil(SHARING * TILE) * TILE) as u32;
+        let (sharing, steps) = (SHARING as u32, stages::ROOT.len() as u32);
+        let of_own = WINDOW as u32 | stages::IS_OWN;
+        let s = &self.stages;
+        let mut batch = self.gpu.batch();
+        batch.run(&s.lift, [n, steps, 0, 0], &[rows_in, root, lifted, points], groups)?;
+        batch.run(&s.double, [n, 1, 0, 0], &[points], groups)?;
+        batch.run(&s.multiples, [n, 0, 0, 0], &[rows_in, lifted, points, table, factors], groups)?;
+        batch.run(&s.align, [n, 0, 0, 0], &[points, factors, table, scale], groups)?;
+        for window in (0..WINDOWS as u32).rev() {
+            let is_first = window == WINDOWS as u32 - 1;
+            if !is_first {
+                batch.run(&s.double, [n, WINDOW as u32, 0, 0], &[points], groups)?;
+            }
+            let how = if is_first { of_own | stages::BEGINS } else { of_own };
+            batch.run(&s.add_windows, [n, window, 1, how], &[rows_in, table, points], groups)?;
+        }
+        batch.run(&s.rescale, [n, 0, 0, 0], &[scale, points], groups)?;
+        let of_g = [n, 0, COMB_WINDOWS as u32, COMB_WINDOW as u32];
+        batch.run(&s.add_windows, of_g, &[rows_in, comb, points], groups)?;
+        let share = [n, lanes, sharing, 0];
+        batch.run(&s.products, share, &[points, before, totals], lanes / TILE as u32)?;
+        batch.run(&s.invert, [lanes, steps, 0, 0], &[inverse, totals], lanes / TILE as u32)?;
+        batch.run(&s.affine, share, &[points, lifted, before, totals, keys], lanes / TILE as u32)?;
+        batch.read(keys, padded * KEY_WORDS);
+        if with_roots {
+            batch.read(lifted, padded * LIFTED_WORDS);
+        }
+        batch.finish()
+    }
+}
+
+/// The halves of a word, the lower first.
+pub(super) fn halved(word: u64) -> [u32; 2] {
+    [(word & 0xffff_ffff) as u32, (word >> 32) as u32]
+}
+
+/// Rows as the stages read them: `rows`, in tiles. What fills the last tile is not looked at.
+pub(super) fn pack(rows: &[Signature]) -> Vec<u32> {
+    let mut out = vec![0; rows.len().next_multiple_of(TILE) * ROW_WORDS];
+    let stage = carry();
+    let runs = rows.par_chunks(RUN).zip(out.par_chunks_mut(RUN * ROW_WORDS));
+    runs.for_each(|(rows, out)| stage.within(|| pack_run(rows, out)));
+    out
+}
+
+/// On this thread.
+fn pack_run(rows: &[Signature], out: &mut [u32]) {
+    let prepared: Vec<Option<Prepared>> = rows.iter().map(prepare).collect();
+    let (u1, u2) = quotients(&prepared);
+    for (i, row) in prepared.iter().enumerate() {
+        let (x, is_odd) = row.as_ref().map_or((Secp256k1::G.x(), false), |row| (row.x, row.is_odd));
+        let mut words = [0; ROW_WORDS];
+        let of = |n: &Words| n.map(halved);
+        words[..8].copy_from_slice(of(&x).as_flattened());
+        words[8] = u32::from(is_odd);
+        let five = |half: &Signed| half.map(halved);
+        for (k, half) in halves::<Secp256k1>(&u1[i], &u2[i]).as_flattened().iter().enumerate() {
+            words[9 + 5 * k..14 + 5 * k].copy_from_slice(&five(half).as_flattened()[..5]);
+        }
+        let (tile, place) = (i / TILE * TILE * ROW_WORDS, i % TILE);
+        for (k, word) in words.iter().enumerate() {
+            out[tile + k * TILE + place] = *word;
+        }
+    }
+}
+
+/// Where a word of a row is in a column of so many words a row: `shared/tiles.wgsl`.
+fn place(word: usize, row: usize, words: usize) -> usize {
+    (row / TILE * words + word) * TILE + row % TILE
+}
+
+/// The number whose first word is there.
+pub(super) fn number(column: &[u32], word: usize, row: usize, words: usize) -> Words {
+    let at = |k: usize| u64::from(column[place(word + k, row, words)]);
+    std::array::from_fn(|k| at(2 * k) | at(2 * k + 1) << 32)
+}
+
+/// Keys of all rows from what was read; those that the device could not finish are recovered here.
+pub(super) fn unpack(rows: &[Signature], read: &[u32]) -> Vec<Option<PublicKey>> {
+    let verdict = |row: usize| read[place(2 * NUMBER_WORDS, row, KEY_WORDS)];
+    let key = |(row, signature): (usize, &Signature)| {
+        // Ranges are this side's to judge.
+        (verdict(row) == FOUND && prepare(signature).is_some()).then(|| {
+            let mut key = [0; 64];
+            key[..32].copy_from_slice(&to_bytes(&number(read, 0, row, KEY_WORDS)));
+            key[32..].copy_from_slice(&to_bytes(&number(read, NUMBER_WORDS, row, KEY_WORDS)));
+            PublicKey(key)
+        })
+    };
+    let mut keys: Vec<_> = rows.par_iter().enumerate().with_min_len(RUN).map(key).collect();
+    let met: Vec<usize> =
+        (0..rows.len()).filter(|row| verdict(*row) == MET && prepare(&rows[*row]).is_some()).collect();
+    let again: Vec<Signature> = met.iter().map(|row| rows[*row]).collect();
+    for (row, key) in met.into_iter().zip(recover(Backend::best(), &again)) {
+        keys[row] = key;
+    }
+    keys
+}
+
+/// A device, or why there is none, and whether it failed at work.
+#[derive(Debug)]
+pub struct Device<'a> {
+    recoverer: Result<Recoverer<'a>, GpuError>,
+    has_failed: AtomicBool,
+}
+
+impl<'a> Device<'a> {
+    /// Of a recoverer.
+    pub fn new(recoverer: Result<Recoverer<'a>, GpuError>) -> Self {
+        Self { recoverer, has_failed: AtomicBool::new(false) }
+    }
+
+    /// The recoverer; errors: there is none.
+    pub fn recoverer(&self) -> Result<&Recoverer<'a>, GpuError> {
+        self.recoverer.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether it failed at work since it was chosen.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Forgets that it failed.
+    pub(crate) fn choose(&self) {
+        self.has_failed.store(false, Ordering::Relaxed);
+    }
+
+    /// What it finds; `None` if the processor is to go on: because rows are few, because it is at work for another worker, who is not
+    /// waited for, or because it failed, which is said once.
+    pub fn try_recover(&self, signatures: &[Signature], with_roots: bool) -> Option<Keys> {
+        if signatures.len() < DEVICE_ROWS || self.has_failed() {
+            return None;
+        }
+        let found = match self.recoverer() {
+            Ok(recoverer) if !recoverer.is_free() => return None,
+            Ok(recoverer) => recoverer.recover(signatures, with_roots),
+            Err(error) => Err(error),
+        };
+        let error = match found {
+            Ok(found) => return Some(found),
+            Err(error) => error,
+        };
+        if !self.has_failed.swap(true, Ordering::Relaxed) {
+            tracing::warn!("signatures: {error}; {} goes on without the device", Backend::best().name());
+        }
+        None
+    }
+
+    /// Keys of all rows; where the device does not recover, the best of the processor does.
+    pub fn recover(&self, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
+        match self.try_recover(signatures, false) {
+            Some(found) => found.keys,
+            None => recover(Backend::best(), signatures),
+        }
+    }
+
+    /// The same with R.y.
+    pub fn recover_with_roots(&self, signatures: &[Signature]) -> Vec<Option<Found>> {
+        match self.try_recover(signatures, true) {
+            Some(found) => found.found(),
+            None => recover_with_roots(Backend::best(), signatures),
+        }
+    }
+}
+
+/// The device that the process shares ([`shared`]) as one that recovers; made by the first who asks.
+pub fn device() -> &'static Device<'static> {
+    static DEVICE: OnceLock<Device<'static>> = OnceLock::new();
+    DEVICE.get_or_init(|| Device::new(shared().and_then(Recoverer::new)))
+}
