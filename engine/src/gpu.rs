@@ -347,6 +347,11 @@ impl Gpu {
         &self.setup.limits
     }
 
+    /// Whether shaders keep the checks that wgpu puts in.
+    pub fn is_checked(&self) -> bool {
+        self.setup.is_checked
+    }
+
     /// Whether shaders may compute with integers of 64 bits.
     pub fn has_u64(&self) -> bool {
         self.device.features().contains(wgpu::Features::SHADER_INT64)

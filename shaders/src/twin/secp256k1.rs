@@ -50,6 +50,7 @@ fn store_point(points: &mut [u32], row: usize, point: &Point) {
 struct Sum {
     point: Point,
     factor: Element,
+    rise: Element,
 }
 
 fn sum<P: Product>(p: &Point, x: &Element, y: &Element) -> Sum {
@@ -61,7 +62,7 @@ fn sum<P: Product>(p: &Point, x: &Element, y: &Element) -> Sum {
     let hhh = P::mul(&hh, &h);
     let x_sum = sub(&sub(&P::mul(&r, &r), &hhh), &twice(&v));
     let y_sum = sub(&P::mul(&r, &sub(&v, &x_sum)), &P::mul(&p.y, &hhh));
-    Sum { point: Point { x: x_sum, y: y_sum, z: P::mul(&p.z, &h) }, factor: h }
+    Sum { point: Point { x: x_sum, y: y_sum, z: P::mul(&p.z, &h) }, factor: h, rise: r }
 }
 
 fn power<P: Product>(chain: &[u32], base: &Element, steps: u32) -> Element {
@@ -113,11 +114,11 @@ pub fn double<P: Product>(params: [u32; 4], points: &mut [u32]) {
     }
 }
 
-fn store_entry(table: &mut [u32], factors: &mut [u32], row: usize, entry: usize, s: &Sum) {
+fn store_entry(table: &mut [u32], factors: &mut [u32], row: usize, entry: usize, p: &Point, factor: &Element) {
     let t = 256 * row + 16 * entry;
-    table[t..t + 8].copy_from_slice(&s.point.x);
-    table[t + 8..t + 16].copy_from_slice(&s.point.y);
-    store(factors, 8 * entry, row, 128, &s.factor);
+    table[t..t + 8].copy_from_slice(&p.x);
+    table[t + 8..t + 16].copy_from_slice(&p.y);
+    store(factors, 8 * entry, row, 128, factor);
 }
 
 /// Twin of `secp256k1/multiples`.
@@ -133,13 +134,15 @@ pub fn multiples<P: Product>(
         let x = load(rows, 0, row, 29);
         let y = load(lifted, 0, row, 9);
         let doubled = load_point(points, row);
-        let zz = P::mul(&doubled.z, &doubled.z);
-        let (x, y) = (P::mul(&x, &zz), P::mul(&y, &P::mul(&zz, &doubled.z)));
-        let mut s = Sum { point: Point { x, y, z: small(1) }, factor: small(1) };
-        store_entry(table, factors, row, 0, &s);
-        for entry in 1..16 {
-            s = sum::<P>(&s.point, &doubled.x, &doubled.y);
-            store_entry(table, factors, row, entry, &s);
+        let mut p = Point { x: small(0), y: small(0), z: doubled.z };
+        for entry in 0..16 {
+            let is_first = entry == 0;
+            let s = sum::<P>(&p, &pick(&doubled.x, &x, is_first), &pick(&doubled.y, &y, is_first));
+            p = s.point;
+            if is_first {
+                p = Point { x: s.factor, y: s.rise, z: small(1) };
+            }
+            store_entry(table, factors, row, entry, &p, &pick(&s.factor, &small(1), is_first));
         }
     }
 }

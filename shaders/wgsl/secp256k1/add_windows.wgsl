@@ -1,12 +1,14 @@
 // Entries of tables, added to each row's point: some windows of a scalar that is split into two halves.
 //
-// In: `rows`, 29 words a row, of which words 9 to 18 are the halves of the scalar of R and words 19 to 28 those of the scalar of G, five
-// words each. Digit e at bit `window bits` of a half of `bits` bits stands for the odd digit 2 e - (2^bits - 1), whose multiple is
-// entry e - 2^(bits - 1) of the table, or below that entry 2^(bits - 1) - 1 - e negated. Entries of the second half are times lambda:
-// (beta x, y). `table`: 2^(bits - 1) entries of 16 words a row (own), or a window (of all). In, out: `points`.
-// Bounds: rows = params.x; window params.y and params.z - 1 after it; bits = params.w & 255, at most 15, and (windows + 1) bits <= 160.
-// params.w & 256: the table is each row's own; params.w & 512: the point is the first entry, and not what is in `points`.
-// Sums are not complete: z = 0 in the end says that one met an equal or opposite point, or none.
+// In: `rows`, 29 words a row, of which words 9 to 18 are the halves of the scalar of R and words 19 to 28 those of the scalar
+// of G, five words each. Digit e at bit `window bits` of a half of `bits` bits stands for the odd digit 2 e - (2^bits - 1),
+// whose multiple is entry e - 2^(bits - 1) of the table, or below that entry 2^(bits - 1) - 1 - e negated. Entries of the
+// second half are times lambda: (beta x, y). `table`: 2^(bits - 1) entries of 16 words a row (own), or a window (of all). In,
+// out: `points`.
+// Bounds: rows = params.x; window params.y and params.z - 1 after it; bits = params.w & 255, at most 15, and (windows + 1)
+// bits <= 160.
+// params.w & 256: the table is each row's own; params.w & 512: the point is the first entry, and not what is in `points`. Sums
+// are not complete: z = 0 in the end says that one met an equal or opposite point, or none.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;

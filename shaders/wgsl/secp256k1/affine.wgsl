@@ -1,8 +1,8 @@
 // Affine coordinates and a verdict: the way down from the lanes' inverses.
 //
-// Lane t has rows t + j lanes. In: `points`; `lifted`, of which word 8 says whether R is a point; `before`, 8 words a row; `totals`, 8 words
-// a lane, inverted. Out: `keys`, 17 words a row: x, y, and 1 if they are the row's key, 0 if it is nobody's because R is no point, 2 if
-// z is 0, so that the key is to be found otherwise.
+// Lane t has rows t + j lanes. In: `points`; `lifted`, of which word 8 says whether R is a point; `before`, 8 words a row;
+// `totals`, 8 words a lane, inverted. Out: `keys`, 17 words a row: x, y, and 1 if they are the row's key, 0 if it is nobody's
+// because R is no point, 2 if z is 0, so that the key is to be found otherwise.
 // Bounds: rows = params.x, lanes = params.y, rows of a lane = params.z.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;

@@ -1,8 +1,8 @@
 // Brings the entries of each row's table over one z, so that they are affine points of one curve.
 //
-// From the last entry to the first: what its z lacks is the product of the factors of all after it. In: `points`, of which z is that of 2R;
-// `factors` and `table` as secp256k1/multiples.wgsl leaves them. Out: `table`, entry m now (x, y) of (2 m + 1) R on the curve to
-// which multiplying by `scale`, 8 words a row, leads.
+// From the last entry to the first: what its z lacks is the product of the factors of all after it. In: `points`, of which z
+// is that of 2R; `factors` and `table` as secp256k1/multiples.wgsl leaves them. Out: `table`, entry m now (x, y) of (2 m + 1)
+// R on the curve to which multiplying by `scale`, 8 words a row, leads.
 // Bounds: rows = params.x.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;

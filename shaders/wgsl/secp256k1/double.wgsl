@@ -1,6 +1,7 @@
 // Each row's point becomes a multiple of itself by a power of two, in place.
 //
-// In, out: `points`. Bernstein and Lange, Explicit-Formulas Database, dbl-2009-alnr without its halving: 3 products and 4 squares.
+// In, out: `points`. Bernstein and Lange, Explicit-Formulas Database, dbl-2009-alnr without its halving: 3 products and 4
+// squares.
 // Bounds: rows = params.x, doublings = params.y, below 2^8. A point with z = 0 keeps it.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;

@@ -1,8 +1,9 @@
 // R of each row from its x: the root of x^3 + 7 of the parity asked for.
 //
-// In: `rows`, 29 words a row, of which words 0 to 7 are x and word 8 the parity; `chain`, that of (p + 1) / 4. Out: `lifted`, 9 words a
-// row: y, and 1 if (x, y) is a point, 0 if x is that of none; `points`: (x, y, 1).
-// Bounds: rows = params.x, steps of the chain = params.y, each below 2^8 squares; x is canonical. p = 3 mod 4, so a power is a root.
+// In: `rows`, 29 words a row, of which words 0 to 7 are x and word 8 the parity; `chain`, that of (p + 1) / 4. Out: `lifted`,
+// 9 words a row: y, and 1 if (x, y) is a point, 0 if x is that of none; `points`: (x, y, 1).
+// Bounds: rows = params.x, steps of the chain = params.y, each below 2^8 squares; x is canonical. p = 3 mod 4, so a power is a
+// root.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;

@@ -1,8 +1,8 @@
 // Odd multiples of each row's R, not yet over one z: R + m 2R for m = 0 to 15.
 //
-// On the curve to which multiplying by the z of 2R leads, 2R has z = 1, so all sums there are with an affine point. In: x of `rows`, y of
-// `lifted`, 2R in `points`. Out: X and Y of entry m in places 4 m to 4 m + 3 of 64 of `table`; `factors`, 128 words a row: by what
-// the z of entry m - 1 was multiplied to be that of entry m, in words 8 m to 8 m + 7, and 1 for entry 0.
+// On the curve to which multiplying by the z of 2R leads, 2R has z = 1, so all sums there are with an affine point. In: x of
+// `rows`, y of `lifted`, 2R in `points`. Out: X and Y of entry m in places 4 m to 4 m + 3 of 64 of `table`; `factors`, 128
+// words a row: by what the z of entry m - 1 was multiplied to be that of entry m, in words 8 m to 8 m + 7, and 1 for entry 0.
 // Bounds: rows = params.x. Multiples below 2^6 of a point of prime order are no point twice, so that no factor is 0.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
@@ -50,11 +50,15 @@ fn multiples(
         vec4<u32>(lifted[k + 256u], lifted[k + 320u], lifted[k + 384u], lifted[k + 448u]),
     );
     let doubled = load_point(row);
-    let zz = mul(doubled.z, doubled.z);
-    var s = Sum(Point(mul(x, zz), mul(y, mul(zz, doubled.z)), small(1u)), small(1u));
-    store_entry(row, 0u, s.point, s.factor);
-    for (var entry = 1u; entry < 16u; entry += 1u) {
-        s = sum(s.point, doubled.x, doubled.y);
-        store_entry(row, entry, s.point, s.factor);
+    // The first turn adds nothing: what it takes from x z^2 and y z^3 is 0, and they are R there. So the text has one sum.
+    var p = Point(small(0u), small(0u), doubled.z);
+    for (var entry = 0u; entry < 16u; entry += 1u) {
+        let is_first = entry == 0u;
+        let s = sum(p, pick(doubled.x, x, is_first), pick(doubled.y, y, is_first));
+        p = s.point;
+        if is_first {
+            p = Point(s.factor, s.rise, small(1u));
+        }
+        store_entry(row, entry, p, pick(s.factor, small(1u), is_first));
     }
 }

@@ -1,7 +1,7 @@
 // Products of z: one inversion serves all rows of a lane. The way up.
 //
-// Lane t has rows t + j lanes. In: `points`. Out: `before`, 8 words a row: the product of the z of the lane's rows before it; `totals`,
-// 8 words a lane: of all of them. A z of 0 counts as 1.
+// Lane t has rows t + j lanes. In: `points`. Out: `before`, 8 words a row: the product of the z of the lane's rows before it;
+// `totals`, 8 words a lane: of all of them. A z of 0 counts as 1.
 // Bounds: rows = params.x, lanes = params.y, rows of a lane = params.z.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;

@@ -1,8 +1,8 @@
 // The field mod p = 2^256 - 2^32 - 977: canonical form, sums, differences, choices. Beside it stands what a product is:
 // shared/field_u32.wgsl or shared/field_u64.wgsl.
 //
-// Everything is canonical, below p, in and out: then equality, zero and parity are those of words. Named words and no arrays, so
-// that drivers keep them in registers. WGSL has no carry: a sum wrapped exactly if it is less than a summand.
+// Everything is canonical, below p, in and out: then equality, zero and parity are those of words. Named words and no arrays,
+// so that drivers keep them in registers. WGSL has no carry: a sum wrapped exactly if it is less than a summand.
 
 // A number: eight words, the least significant first.
 struct Element {

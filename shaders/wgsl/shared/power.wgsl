@@ -1,7 +1,7 @@
 // Powers by a chain of squares and products over eight registers. Goes into a stage that has the column `chain`.
 //
-// Register 0 is the base and register 3 the power. A step (n, to, from, by) is: to = from^(2^n) by. The chain is data, so that its text
-// has one product and not one for each step.
+// Register 0 is the base and register 3 the power. A step (n, to, from, by) is: to = from^(2^n) by. The chain is data, so that
+// its text has one product and not one for each step.
 
 fn power(base: Element, steps: u32) -> Element {
     var registers: array<Element, 8>;

@@ -2,9 +2,11 @@
 
 struct Sum {
     point: Point,
-    // By what z was multiplied; 0 if the points are equal, opposite, or the first is none: then z is 0, and stays 0 in every later
-    // sum and doubling.
+    // By what z was multiplied; 0 if the points are equal, opposite, or the first is none: then z is 0, and stays 0 in every
+    // later sum and doubling.
     factor: Element,
+    // y z^3 less the first point's y.
+    rise: Element,
 }
 
 fn sum(p: Point, x: Element, y: Element) -> Sum {
@@ -16,5 +18,5 @@ fn sum(p: Point, x: Element, y: Element) -> Sum {
     let hhh = mul(hh, h);
     let x_sum = sub(sub(mul(r, r), hhh), twice(v));
     let y_sum = sub(mul(r, sub(v, x_sum)), mul(p.y, hhh));
-    return Sum(Point(x_sum, y_sum, mul(p.z, h)), h);
+    return Sum(Point(x_sum, y_sum, mul(p.z, h)), h, r);
 }
