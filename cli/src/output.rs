@@ -96,9 +96,33 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A line on standard error; nobody need be there to read it. Names of files may hold what a terminal obeys: it is shown.
+/// A line on standard error; nobody need be there to read it. Names of files may hold what a terminal obeys: it is shown. An
+/// address that was given in place of a file may have keys in it: of addresses scheme, host and port are shown.
 pub fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", shown(line));
+    let _ = writeln!(std::io::stderr(), "{}", shown(&without_keys(line)));
+}
+
+/// Addresses without user, path and query.
+fn without_keys(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "\"'`()".contains(c)).unwrap_or(after.len());
+        let (address, tail) = after.split_at(end);
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        out.push_str(authority.rsplit('@').next().unwrap_or_default());
+        // What separates an address from the words after it is none of it.
+        let mark = address.rfind(|c: char| !":,;.".contains(c)).map_or(0, |i| i + 1);
+        if authority.len() < mark {
+            out.push('…');
+            out.push_str(&address[mark..]);
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Control characters in their escaped form.
@@ -135,5 +159,23 @@ pub fn rate(n: u64, seconds: f64) -> String {
         x if x >= 1e6 => format!("{:.2} M", x / 1e6),
         x if x >= 1e3 => format!("{:.2} k", x / 1e3),
         x => format!("{x:.1} "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_keys() {
+        for (line, expected) in [
+            ("http://127.0.0.1:8545: eth_call: no", "http://127.0.0.1:8545: eth_call: no"),
+            ("https://u:s@n.example:1/v3/k?t=x: No such file", "https://n.example:1…: No such file"),
+            ("a, `ws://n.example/k` and https://u:s@n.example", "a, `ws://n.example…` and https://n.example"),
+            ("file.mana: byte 3", "file.mana: byte 3"),
+            ("x:// y", "x:// y"),
+        ] {
+            assert_eq!(without_keys(line), expected);
+        }
     }
 }

@@ -3,13 +3,13 @@
 use crate::exit::{Code, Failure};
 use crate::output::{Output, check_output, tell};
 use alloy_eips::eip7928::{AccountChanges, BlockAccessList, compute_block_access_list_hash};
-use alloy_primitives::{B256, Bytes};
-use manaflow_engine::access_list::{access_list, differences};
+use alloy_primitives::{Address, B256, Bytes};
+use manaflow_engine::access_list::{access_list, differences, may_be_made};
 use manaflow_engine::solo::code::CodeTable;
 use manaflow_engine::solo::made::codes_made;
 use manaflow_loader::file::BlockFile;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", required_unless_present = "against")]
     output: Option<PathBuf>,
     /// Compare with lists in this form (`block` and `list` a line, `hash` if it is known) instead of writing; exit code 1 if
-    /// an item differs, 3 if a block of the file has no list there.
+    /// an item differs, 3 if a block of the file but block 0 has no list there.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     against: Option<PathBuf>,
     /// Print what a comparison finds as one JSON object.
@@ -91,17 +91,22 @@ impl<'a> Lists<'a> {
                 places.push(place);
             }
         }
-        if let (true, Some(blocks)) = (places.is_empty(), blocks) {
-            let (first, last) = (blocks.start(), blocks.end());
-            return Err(Failure::Input(format!("{}: has no block of {first}..{last}", file.path().display())));
+        if let Some(blocks) = blocks {
+            let (first, last, path) = (blocks.start(), blocks.end(), file.path().display());
+            if places.is_empty() {
+                return Err(Failure::Input(format!("{path}: has no block of {first}..{last}")));
+            }
+            if places.len() as u64 != (last - first).saturating_add(1) {
+                tell(&format!("note: {path}: has {} blocks of {first}..{last}", places.len()));
+            }
         }
         let made = codes.iter().cloned().collect();
         let table = Arc::new(CodeTable::new(codes));
         Ok(Self { file, table, made, places: places.into_iter(), left_out: Vec::new() })
     }
 
-    /// The next block that has a list.
-    fn next(&mut self) -> Result<Option<(u64, BlockAccessList)>, Failure> {
+    /// The next block that has a list, and the accounts that it may have made.
+    fn next(&mut self) -> Result<Option<(u64, BlockAccessList, BTreeSet<Address>)>, Failure> {
         for place in self.places.by_ref() {
             let number = self.file.block(place)?.number();
             let record = self.file.record(place)?;
@@ -115,7 +120,7 @@ impl<'a> Lists<'a> {
                 list = access_list(&record, |hash| self.made.get(&hash).cloned());
             }
             match list {
-                Ok(list) => return Ok(Some((number, list))),
+                Ok(list) => return Ok(Some((number, list, may_be_made(&record)))),
                 Err(hash) => {
                     self.left_out
                         .push((number, why.unwrap_or_else(|| format!("code {hash} came to be and never ran"))));
@@ -131,7 +136,7 @@ impl<'a> Lists<'a> {
 
 fn write(path: &Path, lists: &mut Lists<'_>) -> Result<Code, Failure> {
     let mut output = Output::create(path)?;
-    while let Some((number, list)) = lists.next()? {
+    while let Some((number, list, _)) = lists.next()? {
         let hash = compute_block_access_list_hash(&list);
         let line = json!({ "version": 1, "draft": "EIP-7928", "block": number, "hash": hash, "list": list });
         writeln!(output, "{line}").map_err(Failure::output(path))?;
@@ -144,17 +149,17 @@ fn write(path: &Path, lists: &mut Lists<'_>) -> Result<Code, Failure> {
 fn compare(path: &Path, lists: &mut Lists<'_>, is_json: bool) -> Result<Code, Failure> {
     let mut theirs = read(path)?;
     let (mut compared, mut found, mut missing) = (0_u64, Vec::new(), Vec::new());
-    while let Some((number, list)) = lists.next()? {
+    while let Some((number, list, made)) = lists.next()? {
         match theirs.remove(&number) {
             Some(theirs) => {
                 compared += 1;
-                found.extend(differences(&list, &theirs).into_iter().map(|words| (number, words)));
+                found.extend(differences(&list, &theirs, &made).into_iter().map(|words| (number, words)));
             }
             None if number == 0 => {}
             None => missing.push(number),
         }
     }
-    let left_out = lists.left_out.iter().filter(|(number, _)| *number > 0).count();
+    let left_out = lists.left_out.iter().filter(|(number, _)| theirs.remove(number).is_some() || *number > 0).count();
     if compared == 0 {
         return Err(Failure::Input(format!("{}: has no list of a block that could be compared", path.display())));
     }

@@ -8,12 +8,14 @@
 //! * other `*.json` with `{"request": …, "response": …}`, or a list of such pairs;
 //! * `*.io`: lines `>> request` and `<< response`.
 //!
-//! Numbers, addresses and slots are the same with and without leading zeros. A call that was not saved is answered as
-//! a node answers a method that it does not know.
+//! Numbers, addresses and slots are the same with and without leading zeros. Where one of several answers was to exactly the
+//! call, it is taken, else one that differs in flags and lists alone. A call that was not saved is answered as a node answers
+//! a method that it does not know.
 
 use super::{Answer, Call, METHOD_NOT_FOUND, Node, PRESTATE_TRACER, Traffic};
 use crate::error::{Error, Result};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap};
@@ -29,6 +31,16 @@ const DEPTH_MAX: usize = 8;
 
 /// What a call was: method, and parameters that are texts.
 type Key = (String, Vec<String>);
+
+/// An answer, and what else is known of it.
+#[derive(Debug)]
+struct Saved {
+    /// All parameters of the call, each in its one form; `None` where a file's name leaves out some.
+    params: Option<Vec<Value>>,
+    /// Where it was saved, for errors.
+    origin: String,
+    place: Place,
+}
 
 /// Where an answer lies.
 #[derive(Debug)]
@@ -55,7 +67,7 @@ impl Place {
 #[derive(Debug)]
 pub struct SavedAnswers {
     name: String,
-    answers: HashMap<Key, Place>,
+    answers: HashMap<Key, Vec<Saved>>,
     calls: AtomicU64,
     bytes: AtomicU64,
 }
@@ -131,7 +143,9 @@ impl SavedAnswers {
             };
         }
         if let Some(key) = key_of_name(path) {
-            return self.insert(path, "answer", key, Place::File(path.to_path_buf()));
+            let origin = path.display().to_string();
+            let saved = Saved { params: None, origin, place: Place::File(path.to_path_buf()) };
+            return self.insert(path, "answer", key, saved);
         }
         match path.extension().and_then(|e| e.to_str()) {
             Some("io") => self.add_lines(path),
@@ -160,7 +174,7 @@ impl SavedAnswers {
         Ok(())
     }
 
-    /// One pair, or a list of pairs; any other JSON is nothing.
+    /// One pair, or a list of pairs; any other JSON is nothing. Errors: no JSON.
     fn add_pairs(&mut self, path: &Path) -> Result<()> {
         #[derive(Deserialize)]
         struct Pair {
@@ -168,6 +182,9 @@ impl SavedAnswers {
             response: Box<RawValue>,
         }
         let text = read_text(path)?;
+        if let Err(e) = serde_json::from_str::<IgnoredAny>(&text) {
+            return Err(Error::malformed(path, "JSON", e.to_string()));
+        }
         let pairs = match serde_json::from_str::<Vec<Pair>>(&text) {
             Ok(pairs) => pairs,
             Err(_) => serde_json::from_str::<Pair>(&text).into_iter().collect(),
@@ -185,32 +202,59 @@ impl SavedAnswers {
             #[serde(default)]
             params: Vec<Value>,
         }
-        // A batch, or something else: not a call.
+        #[derive(Deserialize)]
+        struct WithId {
+            #[serde(default)]
+            id: Value,
+        }
+        if let (Ok(requests), Ok(responses)) = (
+            serde_json::from_str::<Vec<Box<RawValue>>>(request.get()),
+            serde_json::from_str::<Vec<Box<RawValue>>>(response.get()),
+        ) {
+            // A batch, whose answers may come in any order.
+            let id = |json: &RawValue| serde_json::from_str::<WithId>(json.get()).map_or(Value::Null, |with| with.id);
+            let responses: Vec<_> = responses.iter().map(|response| (id(response), response)).collect();
+            return requests.iter().try_for_each(|request| {
+                let own = id(request);
+                let found = responses.iter().find(|(id, _)| *id == own && !id.is_null());
+                found.map_or(Ok(()), |(_, response)| self.add_pair(path, place, request, response))
+            });
+        }
+        // Something else than a call.
         let Ok(Request { method, params }) = serde_json::from_str(request.get()) else { return Ok(()) };
         let answer = answer_in(response.get()).map_err(|e| Error::malformed(path, place, e))?;
-        self.insert(path, place, (method, texts(&params)), Place::Memory(answer))
+        let origin = format!("{}, {place}", path.display());
+        let key = (method, texts(&params));
+        let saved = Saved { params: Some(params.iter().map(one_form).collect()), origin, place: Place::Memory(answer) };
+        self.insert(path, place, key, saved)
     }
 
     /// Keeps an answer. One call may be answered more than once, if it is always the same.
-    fn insert(&mut self, path: &Path, place: &str, key: Key, answer: Place) -> Result<()> {
-        if let Some(before) = self.answers.get(&key)
-            && !is_same(&before.read()?, &answer.read()?)
-        {
-            let elsewhere = match before {
-                Place::File(path) => format!("in {}", path.display()),
-                Place::Memory(_) => "before".into(),
-            };
-            let reason = format!("another answer to {} {} than {elsewhere}", key.0, key.1.join(" "));
-            return Err(Error::malformed(path, place, reason));
+    fn insert(&mut self, path: &Path, place: &str, key: Key, saved: Saved) -> Result<()> {
+        let method = key.0.clone();
+        let answers = self.answers.entry(key).or_default();
+        match answers.iter().find(|before| before.params == saved.params) {
+            Some(before) if !is_same(&before.place.read()?, &saved.place.read()?) => {
+                let reason = format!("another answer to the same call of {method} than in {}", before.origin);
+                Err(Error::malformed(path, place, reason))
+            }
+            Some(_) => Ok(()),
+            None => {
+                answers.push(saved);
+                Ok(())
+            }
         }
-        self.answers.insert(key, answer);
-        Ok(())
     }
 
     fn answer(&self, call: &Call) -> Result<Answer> {
-        let params = texts(&call.params);
-        match self.answers.get(&(call.method.to_string(), params)) {
-            Some(place) => place.read(),
+        let answers = self.answers.get(&(call.method.to_string(), texts(&call.params)));
+        let exact: Vec<Value> = call.params.iter().map(one_form).collect();
+        let found = answers.and_then(|answers| {
+            let is_exact = |saved: &&Saved| saved.params.as_ref() == Some(&exact);
+            answers.iter().find(is_exact).or_else(|| answers.iter().find(|s| s.params.is_none())).or(answers.first())
+        });
+        match found {
+            Some(saved) => saved.place.read(),
             None => Ok(Answer::Refused { code: METHOD_NOT_FOUND, message: "no such answer was saved".into() }),
         }
     }
@@ -282,6 +326,15 @@ fn texts(params: &[Value]) -> Vec<String> {
         }
     }
     texts
+}
+
+/// A parameter with all its texts in the one form.
+fn one_form(param: &Value) -> Value {
+    match param {
+        Value::String(text) => Value::String(plain(text)),
+        Value::Array(list) => list.iter().map(one_form).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Hex in small letters without leading zeros; anything else as it is.
@@ -379,7 +432,7 @@ mod tests {
         std::fs::write(folder.path().join("list.json"), format!("[{},{}]", pair("\"0x1\""), pair("\"0x2\"")))
             .expect("written");
         let error = SavedAnswers::open(folder.path()).expect_err("they differ").to_string();
-        assert!(error.contains("pair 1: another answer to eth_chainId"), "{error}");
+        assert!(error.contains("pair 1: another answer to the same call of eth_chainId"), "{error}");
         // The same number in two forms, in two files.
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
@@ -392,5 +445,31 @@ mod tests {
         std::fs::write(folder.path().join("eth_getBalance-0xab-0x1.json"), [b'"', 0xff]).expect("written");
         let error = SavedAnswers::open(folder.path()).expect_err("no text");
         assert!(error.is_input() && error.to_string().contains("byte 1: is no UTF-8"), "{error}");
+    }
+
+    /// One call is another than one with other flags or lists.
+    #[test]
+    fn calls_are_told_apart_by_all_parameters() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pair = |params: &str, result: &str| {
+            format!(
+                r#"{{"request":{{"id":1,"method":"eth_getProof","params":{params}}},"response":{{"id":1,"result":{result}}}}}"#
+            )
+        };
+        let pairs = [pair(r#"["0x0ab",["0x01"],"0x5"]"#, "1"), pair(r#"["0xab",["0x2"],"0x5"]"#, "2")];
+        std::fs::write(folder.path().join("list.json"), format!("[{}]", pairs.join(","))).expect("written");
+        let batch = r#"{"request":[{"id":1,"method":"eth_a"},{"id":2,"method":"eth_b"},{"id":3,"method":"eth_c"}],
+            "response":[{"id":2,"result":"b"},{"id":1,"result":"a"}]}"#;
+        std::fs::write(folder.path().join("batch.json"), batch).expect("written");
+        let saved = SavedAnswers::open(folder.path()).expect("readable");
+        for (slots, expected) in [(json!(["0x1"]), 1), (json!(["0x02"]), 2), (json!(["0x3"]), 1)] {
+            assert_eq!(result(ask(&saved, "eth_getProof", json!(["0xab", slots, "0x5"]))), json!(expected));
+        }
+        assert_eq!(result(ask(&saved, "eth_a", json!([]))), json!("a"));
+        assert_eq!(result(ask(&saved, "eth_b", json!([]))), json!("b"));
+        assert!(ask(&saved, "eth_c", json!([])).is_unknown_method());
+        std::fs::write(folder.path().join("cut.json"), &batch[..50]).expect("written");
+        let error = SavedAnswers::open(folder.path()).expect_err("no JSON").to_string();
+        assert!(error.contains("cut.json: JSON: "), "{error}");
     }
 }

@@ -78,8 +78,16 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
     let rules = args.chain.as_deref().map(super::chain_named).transpose()?;
     let mut asked = args.node.open(&args.sources, args.genesis.as_ref(), rules.clone())?;
     if asked.is_none() && args.node.is_given() {
-        let words = "--blocks, --befores, --verify-proofs, --follow and --dry-run are for nodes, live or saved";
-        return Err(Failure::Usage(words.into()));
+        // What is not there at all is another thing.
+        for path in &args.sources {
+            std::fs::metadata(path).map_err(manaflow_loader::Error::io(path))?;
+        }
+        let options = "--blocks, --befores, --verify-proofs, --follow and --dry-run are for nodes, live or saved";
+        let words = match &args.sources[..] {
+            [source] => format!("{options}; {} holds no saved answers of one", source.display()),
+            _ => format!("{options}, and saved answers are one folder"),
+        };
+        return Err(Failure::Usage(words));
     }
     if let Some(asked) = asked.as_mut().filter(|_| args.node.dry_run) {
         asked.tell();

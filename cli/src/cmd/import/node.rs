@@ -3,6 +3,7 @@
 use crate::exit::Failure;
 use crate::output::{grouped, tell};
 use manaflow_loader::Error;
+use manaflow_loader::model::BLOCK_BOUND;
 use manaflow_loader::node::{Limits, LiveNode, Node, SavedAnswers, Traffic};
 use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::node::{NodeOptions, NodeRange, POLL, Way, newest};
@@ -124,10 +125,8 @@ impl NodeArgs {
 
     /// Waits until a node has a block, with enough others on top of it.
     fn wait_for(&self, node: &dyn Node, first: u64, behind: u64) -> Result<(), Failure> {
-        if first == 0 {
-            // It is in the genesis file.
-            return Ok(());
-        }
+        // Block 0 is in the genesis file.
+        let first = first.max(1);
         let mut is_told = false;
         loop {
             let newest = newest(node)?;
@@ -182,6 +181,7 @@ impl Asked {
             Way::Proofs => format!("the state after block {} by proofs", first - 1),
             Way::Witness => "states by execution witnesses".to_string(),
         };
+        let last = if last == BLOCK_BOUND - 1 { String::new() } else { last.to_string() };
         tell(&format!("{}: blocks {first}..{last} {blocks}, {state}", self.node.name()));
     }
 
