@@ -72,15 +72,14 @@ fn is_about_state(request: &serde_json::Value) -> bool {
 #[test]
 fn a_node_over_a_websocket() {
     let Some(chain) = Imported::of("a_node_over_a_websocket", "geth600") else { return };
-    for hangs_up in [0, 5] {
+    for hangs_up in [&[][..], &[3, 40][..]] {
         let world = chain.world.clone();
         let server = WsServer::start(Arc::new(move |number, request| {
-            let goes_on = hangs_up == 0 || number % hangs_up != hangs_up - 1;
-            goes_on.then(|| honest(&world, Offers::CALLS, request).to_string())
+            (!hangs_up.contains(&number)).then(|| honest(&world, Offers::CALLS, request).to_string())
         }));
         chain.check(&server.url, "300..450", &[]);
         let connections = server.connections.load(Ordering::SeqCst);
-        assert_eq!(connections > 1, hangs_up > 0, "{connections} connections");
+        assert!(connections > hangs_up.len() as u64, "{connections} connections");
     }
 }
 

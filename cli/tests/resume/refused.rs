@@ -109,3 +109,44 @@ fn two_imports_cannot_share_a_state() {
     drop(lock);
     run(0, &line);
 }
+
+/// What has the name of a file that would be written, and is none of this chain, stays; and what was written last must be as it
+/// was.
+#[test]
+fn files_that_are_not_of_the_chain() {
+    let Some(world) = World::new("files_that_are_not_of_the_chain", "execapis") else { return };
+    let Some(other) = World::new("files_that_are_not_of_the_chain", "geth600") else { return };
+    let foreign = other.path("other.mana");
+    run(0, &other.import(&foreign, &[]));
+    let (folder, state) = (world.out("out"), world.path("state"));
+    let output = folder.join("chain.mana");
+    let line = world.import(&output, &["--split", "10blocks", "--state", text(&state), "--resume"]);
+    let first = folder.join("chain-000000000000.mana");
+    for (bytes, words) in
+        [(read(&foreign), "is of a chain with other rules"), (b"a letter".to_vec(), "chain-000000000000.mana")]
+    {
+        std::fs::write(&first, &bytes).expect("written");
+        let said = said(&run(3, &line));
+        assert!(said.contains(words) && said.contains("chain-000000000000.mana"), "{said}");
+        assert!(read(&first) == bytes && files(&folder).len() == 1);
+    }
+    std::fs::remove_file(&first).expect("removed");
+    run(0, &line);
+    let whole = files(&folder);
+    // Beyond the state: of this chain it is written again, anything else is not touched.
+    let beyond = folder.join("chain-000000000060.mana");
+    std::fs::write(&beyond, read(&foreign)).expect("written");
+    assert!(said(&run(3, &line)).contains("chain-000000000060.mana"));
+    assert!(read(&beyond) == read(&foreign));
+    std::fs::remove_file(&beyond).expect("removed");
+    let last = folder.join(whole.keys().next_back().expect("files"));
+    let mut bytes = read(&last);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&last, &bytes).expect("written");
+    let refused = said(&run(3, &line));
+    assert!(refused.contains(text(&last)), "{refused}");
+    std::fs::write(&last, &whole[whole.keys().next_back().expect("files")]).expect("written");
+    run(0, &line);
+    assert!(files(&folder) == whole);
+}

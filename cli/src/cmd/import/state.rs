@@ -3,10 +3,11 @@
 use crate::exit::Failure;
 use crate::output::{check_output, tell};
 use alloy_consensus::Header;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use manaflow_engine::import::{Files, Kept, Stored};
 use manaflow_engine::solo::stored::Room;
 use manaflow_loader::file::{BlockFile, Limit, Piece, Series, SeriesName, after, size_of};
+use manaflow_loader::rules::ChainRules;
 use manaflow_loader::source::node::Way;
 use manaflow_loader::source::{Recognised, Source};
 use manaflow_loader::state::{Identity, MarkerFile, StateStore};
@@ -111,8 +112,14 @@ impl StateArgs {
         }
         let store = self.state.as_deref().map(|folder| self.open(folder, &target, genesis, recognised, versions));
         let store = store.transpose()?;
+        let follows = matches!(&recognised.sources[..], [Source::Node(range)] if range.follow.is_some());
+        if follows && store.is_none() {
+            tell("note: without --state an import from genesis cannot be gone on with");
+        }
         let before = match (&target, &store) {
-            (Target::Many(name, limit), store) => self.demand_files(name, *limit, store.as_ref())?,
+            (Target::Many(name, limit), store) => {
+                self.demand_files((name, *limit), store.as_ref(), (genesis, rules))?
+            }
             _ => Vec::new(),
         };
         let limit = self.split.map_or_else(String::new, |limit| limit.to_string());
@@ -221,7 +228,12 @@ impl StateArgs {
     }
 
     /// Holds the files that are there against the state: those before it must be there, those after it are made again.
-    fn demand_files(&self, name: &SeriesName, limit: Limit, store: Option<&StateStore>) -> Result<Vec<Piece>, Failure> {
+    fn demand_files(
+        &self,
+        (name, limit): (&SeriesName, Limit),
+        store: Option<&StateStore>,
+        (genesis, rules): (B256, &ChainRules),
+    ) -> Result<Vec<Piece>, Failure> {
         let existing = name.existing()?;
         let marker = store.and_then(StateStore::marker);
         if let (false, Some(first)) = (self.resume, existing.first()) {
@@ -230,7 +242,8 @@ impl StateArgs {
                 "is there already: remove the files of the series, or go on with --resume and the --state they have";
             return Err(Failure::Input(format!("{}: {reason}", path.display())));
         }
-        let mut pieces = Vec::new();
+        let (mut pieces, mut tip) = (Vec::new(), None);
+        let count = marker.map_or(0, |marker| marker.files.len());
         for file in marker.map_or(&[][..], |marker| &marker.files) {
             let path = name.path(file.first);
             let bytes = path.metadata().map_or(None, |metadata| Some(metadata.len()));
@@ -240,11 +253,25 @@ impl StateArgs {
                 let reason = format!("{got}; the state names it, blocks {first} to {last} in {bytes} bytes");
                 return Err(Failure::Input(format!("{}: {reason}", path.display())));
             }
+            let (whole, last) = demand_file(&path, file.first, rules, tip)?;
+            tip = Some(last);
+            if pieces.len() + 1 == count {
+                // The one that was written last is verified, the others as far as opening them does.
+                whole.verify_all()?;
+            }
             pieces.push(piece_of(path, file));
         }
         // A kill leaves one file beyond the state, which gets the same name again. More there are if the state is an older
-        // one: with another limit their names would not come again.
+        // one: with another limit their names would not come again. Whatever else has such a name is nobody's to write over.
         let next = marker.map_or(0, |marker| marker.next.first);
+        for first in existing.iter().filter(|first| **first >= next) {
+            let before = if *first == next { marker.map(|marker| marker.tip) } else { None };
+            let (file, _) = demand_file(&name.path(*first), *first, rules, before)?;
+            if *first == 0 && keccak256(file.block(0)?.header()) != genesis {
+                let path = name.path(0);
+                return Err(Failure::Input(format!("{}: is of another chain than {genesis}", path.display())));
+            }
+        }
         let is_same_limit = marker.is_some_and(|marker| marker.limit == limit.to_string());
         match existing.iter().find(|first| **first > next) {
             Some(first) if !is_same_limit => {
@@ -252,6 +279,40 @@ impl StateArgs {
                 Err(Failure::Input(format!("{}: {reason}", name.path(*first).display())))
             }
             _ => Ok(pieces),
+        }
+    }
+}
+
+/// A file of a series: a block file of the chain whose first block is that, and follows on the block with a hash if one is
+/// given. Gives the hash of its last header too.
+fn demand_file(
+    path: &Path,
+    first: u64,
+    rules: &ChainRules,
+    before: Option<B256>,
+) -> Result<(BlockFile, B256), Failure> {
+    let refuse = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
+    let file = BlockFile::open(path)?;
+    if file.rules().digest() != rules.digest() {
+        return Err(refuse("is of a chain with other rules".into()));
+    }
+    let header = |place: usize| -> Result<_, Failure> {
+        let block = file.block(place)?;
+        Ok((block.number(), block.header().to_vec()))
+    };
+    let Some(last) = file.block_count().checked_sub(1) else { return Err(refuse("has no blocks".into())) };
+    let (number, bytes) = header(0)?;
+    if number != first {
+        return Err(refuse(format!("begins with block {number}, expected {first}")));
+    }
+    let parent = alloy_rlp::decode_exact::<Header>(&bytes).map(|header| header.parent_hash);
+    match (parent, before) {
+        (Ok(parent), Some(before)) if parent != before => {
+            Err(refuse(format!("its first block names {parent} as its parent, the one before it has hash {before}")))
+        }
+        _ => {
+            let tip = keccak256(header(last)?.1);
+            Ok((file, tip))
         }
     }
 }
