@@ -9,6 +9,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 /// A chain, imported from its file.
@@ -177,6 +178,65 @@ fn besu_by_saved_answers() {
     assert!(notes.contains("are assumed"), "what nobody saved of system transactions is said: {notes}");
     let (code, out, err) = run(&["validate", text(&part), "--json"]);
     assert_eq!(code, 0, "{out} {err}");
+}
+
+/// A node that answers what was recorded of another client wherever a call was recorded: blocks as bytes, receipts. Its traces
+/// are logs of steps, whatever tracer is asked for: where only these are offered, no file comes of them.
+#[test]
+fn execapis_by_recorded_answers() {
+    let Some(data) = data_for("execapis_by_recorded_answers") else { return };
+    let Some(chain) = Imported::of("execapis_by_recorded_answers", "execapis") else { return };
+    let mut recorded: BTreeMap<(String, String), serde_json::Value> = BTreeMap::new();
+    for method in ["debug_getRawBlock", "eth_getBlockReceipts", "debug_traceBlockByNumber"] {
+        for entry in std::fs::read_dir(data.join("traces/execution_apis").join(method)).expect("a folder") {
+            let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+            let mut request = None;
+            for line in text.lines() {
+                let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+                match (line.strip_prefix(">> "), line.strip_prefix("<< "), request.take()) {
+                    (Some(line), _, _) => request = Some(json(line)),
+                    (_, Some(line), Some(request)) => {
+                        // Of a trace only the block: the tracer is not looked at.
+                        let params = if method.contains("trace") { &request["params"][0] } else { &request["params"] };
+                        recorded.entry((method.into(), params.to_string())).or_insert_with(|| json(line));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    for traces in [false, true] {
+        let (world, recorded, used) = (chain.world.clone(), recorded.clone(), Arc::new(AtomicU64::new(0)));
+        let count = used.clone();
+        let server = Server::start(Arc::new(move |_, request| {
+            let mut answers = honest(&world, Offers::ALL, request);
+            let calls = request.as_array().cloned().unwrap_or_else(|| vec![request.clone()]);
+            for (i, call) in calls.iter().enumerate() {
+                let method = call["method"].as_str().expect("a method").to_string();
+                let is_trace = method.contains("trace");
+                let params = if is_trace { call["params"][0].to_string() } else { call["params"].to_string() };
+                let Some(answer) = recorded.get(&(method, params)).filter(|_| traces || !is_trace) else { continue };
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut answer = answer.clone();
+                answer["id"] = call["id"].clone();
+                if answers.is_array() { answers[i] = answer } else { answers = answer }
+            }
+            Reply::json(&answers)
+        }));
+        if traces {
+            let part = chain.folder.path().join("steps.mana");
+            let args = ["import", "--rpc", &server.url, "--blocks", "1..5", "--befores", "prestate", "--genesis"];
+            let (code, _, err) = run(&[&args[..], &[text(&chain.genesis), "-o", text(&part)]].concat());
+            assert!(code == 3 && err.contains("debug_traceBlockByNumber 0x1"), "{code} {err}");
+            assert!(!part.exists());
+        } else {
+            for range in ["1..54", "3..20"] {
+                let counts = chain.check(&server.url, range, &["--befores", "prestate"]);
+                assert_eq!(counts["node"]["befores"], "prestate");
+            }
+        }
+        assert!(used.load(Ordering::SeqCst) > 1, "recorded answers are given");
+    }
 }
 
 /// Mainnet blocks of eleven forks with the nodes of the state's trie, as `debug_executionWitness` answers them.
