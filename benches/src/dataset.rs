@@ -1,8 +1,8 @@
 //! The real mainnet blocks that everything is measured on: imported to a temporary file, or the committed block file.
 
-use manaflow_engine::import::{Imported, import};
+use manaflow_engine::import::{Imported, Options as ImportOptions, import_by};
 use manaflow_loader::file::{BlockFile, Series};
-use manaflow_loader::source::{Options, recognise};
+use manaflow_loader::source::{Options, Recognised, recognise};
 use std::path::{Path, PathBuf};
 
 /// An open block file, and what it is.
@@ -46,8 +46,13 @@ impl Dataset {
 /// Imports all snapshots at or below a folder.
 pub fn import_snapshots(folder: &Path, output: &Path) -> Result<Imported, String> {
     let recognised = recognise(&[folder.to_path_buf()], &Options::default()).map_err(|e| e.to_string())?;
+    import_to(&recognised, output, ImportOptions::default())
+}
+
+/// Imports sources to a file.
+pub fn import_to(recognised: &Recognised, output: &Path, options: ImportOptions) -> Result<Imported, String> {
     let mut writer = Series::create(output, &recognised.rules, "manaflow benches").map_err(|e| e.to_string())?;
-    let imported = import(&recognised, &mut writer, &mut |_| {}).map_err(|e| e.to_string())?;
+    let imported = import_by(recognised, &mut writer, options, &mut |_| {}).map_err(|e| e.to_string())?;
     writer.finish().map_err(|e| e.to_string())?;
     Ok(imported)
 }

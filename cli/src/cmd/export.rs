@@ -53,7 +53,7 @@ pub struct Args {
 /// Runs `export`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
     debug_assert!(args.bal, "the one thing that is exported");
-    if let Some(output) = args.output.as_deref().filter(|output| output.as_os_str() != "-") {
+    if let Some(output) = &args.output {
         check_output(output, std::slice::from_ref(&args.file))?;
     }
     let file = BlockFile::open(&args.file)?;
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
 struct Lists<'a> {
     file: &'a BlockFile,
     table: Arc<CodeTable>,
-    /// Codes that came to be, beside those of the table.
+    /// Codes by hash: those of the table, and those that came to be and were made once more.
     made: HashMap<B256, Bytes>,
     places: std::vec::IntoIter<usize>,
     /// Blocks without list, and why the first has none.

@@ -5,12 +5,13 @@
 //! import has to look for the former and to do the latter.
 
 use crate::{Lane, print_ratio};
+use manaflow_benches::dataset::import_to;
 use manaflow_engine::backend::{Backends, Forced};
 use manaflow_engine::bench::{clock, lanes, sequential};
-use manaflow_engine::import::{Options, import_by};
+use manaflow_engine::import::Options;
 use manaflow_engine::solo::transaction::decode;
-use manaflow_loader::file::{BlockFile, Series};
-use manaflow_loader::source::{self, Chain, Recognised, Source, recognise};
+use manaflow_loader::file::BlockFile;
+use manaflow_loader::source::{self, Chain, Source, recognise};
 use std::hint::black_box;
 use std::path::Path;
 
@@ -36,7 +37,9 @@ fn chain(name: &'static str, folder: &Path, repetitions: usize) -> Result<Vec<La
     let output = tempfile::tempdir().map_err(|e| e.to_string())?;
     let output = output.path().join("chain.mana");
     let backends = Backends::choose(Forced::default()).map_err(|e| e.to_string())?;
-    let gas = import(&recognised, &output, Options { backends, hints: true })?;
+    let import =
+        |hints| import_to(&recognised, &output, Options { backends, hints }).map(|imported| imported.counts.gas);
+    let gas = import(true)?;
     let file = BlockFile::open(&output).map_err(|e| e.to_string())?;
     file.verify_all().map_err(|e| e.to_string())?;
     let blocks = sequential::blocks(&file, &*lanes::codes(&file)?)?;
@@ -48,7 +51,7 @@ fn chain(name: &'static str, folder: &Path, repetitions: usize) -> Result<Vec<La
             let mut states = if lane == 0 { sequential::states(&blocks) } else { Vec::new() };
             let (got, sample) = clock::process(|| match lane {
                 0 => read(chain).and_then(|()| sequential::validate(&blocks, &mut states)),
-                _ => import(&recognised, &output, Options { backends, hints: lane == 1 }),
+                _ => import(lane == 1),
             });
             if got? != gas {
                 return Err(format!("{name}: {} uses another gas than import", lanes[lane].name));
@@ -59,9 +62,9 @@ fn chain(name: &'static str, folder: &Path, repetitions: usize) -> Result<Vec<La
     let transactions: usize = blocks.iter().map(|block| block.envelopes.len()).sum();
     println!("import of {name}: {} blocks, {transactions} transactions", blocks.len());
     lanes.iter().for_each(Lane::print);
-    let [baseline, import, without] = &lanes;
-    print_ratio("baseline / import, wall (at least 0.8)", baseline, import, |s| Some(s.wall));
-    print_ratio("baseline / import, CPU", baseline, import, |s| s.cpu);
+    let [baseline, with, without] = &lanes;
+    print_ratio("baseline / import, wall (at least 0.8)", baseline, with, |s| Some(s.wall));
+    print_ratio("baseline / import, CPU", baseline, with, |s| s.cpu);
     print_ratio("baseline / import without hints, wall", baseline, without, |s| Some(s.wall));
     print_ratio("baseline / import without hints, CPU", baseline, without, |s| s.cpu);
     Ok(lanes.into())
@@ -76,12 +79,4 @@ fn read(chain: &Chain) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Imports to a file; returns the gas used.
-fn import(recognised: &Recognised, output: &Path, options: Options) -> Result<u64, String> {
-    let mut writer = Series::create(output, &recognised.rules, "manaflow benches").map_err(|e| e.to_string())?;
-    let imported = import_by(recognised, &mut writer, options, &mut |_| {}).map_err(|e| e.to_string())?;
-    writer.finish().map_err(|e| e.to_string())?;
-    Ok(imported.counts.gas)
 }

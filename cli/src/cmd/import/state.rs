@@ -157,10 +157,7 @@ impl StateArgs {
         let (mut next, mut tip) = (range.start.clone(), None);
         for first in existing {
             let path = name.path(first);
-            let file = BlockFile::open(&path)?;
-            if file.rules().digest() != rules.digest() {
-                return Err(refuse(first, "has other rules than the node's chain".into()));
-            }
+            let file = open_of_chain(&path, first, rules)?;
             // The first block is bound to find something: its closing, for one.
             if range.way == Way::Proofs && before.is_empty() && file.state_nodes()?.is_empty() {
                 let reason = "was imported without proofs: leave out --verify-proofs, or import it again";
@@ -174,13 +171,7 @@ impl StateArgs {
                 let got = begins.map_or_else(|| "no segment".into(), words);
                 return Err(refuse(first, format!("begins with {got}, expected {}", words(expected))));
             }
-            let parent = alloy_rlp::decode_exact::<Header>(file.block(0)?.header()).map(|header| header.parent_hash);
-            if let (Some(tip), Ok(parent)) = (tip, parent)
-                && tip != parent
-            {
-                let reason = format!("its first block names {parent} as its parent, the file before ends with {tip}");
-                return Err(refuse(first, reason));
-            }
+            demand_parent(&file, tip)?;
             let bytes = path.metadata().map_or(0, |metadata| metadata.len());
             let last = after.first - 1;
             before.push(Piece { path, first, last, blocks: after.first - first, bytes });
@@ -253,8 +244,9 @@ impl StateArgs {
                 let reason = format!("{got}; the state names it, blocks {first} to {last} in {bytes} bytes");
                 return Err(Failure::Input(format!("{}: {reason}", path.display())));
             }
-            let (whole, last) = demand_file(&path, file.first, rules, tip)?;
-            tip = Some(last);
+            let whole = open_of_chain(&path, file.first, rules)?;
+            demand_parent(&whole, tip)?;
+            tip = Some(keccak256(whole.block(whole.block_count() - 1)?.header()));
             if pieces.len() + 1 == count {
                 // The one that was written last is verified, the others as far as opening them does.
                 whole.verify_all()?;
@@ -265,8 +257,8 @@ impl StateArgs {
         // one: with another limit their names would not come again. Whatever else has such a name is nobody's to write over.
         let next = marker.map_or(0, |marker| marker.next.first);
         for first in existing.iter().filter(|first| **first >= next) {
-            let before = if *first == next { marker.map(|marker| marker.tip) } else { None };
-            let (file, _) = demand_file(&name.path(*first), *first, rules, before)?;
+            let file = open_of_chain(&name.path(*first), *first, rules)?;
+            demand_parent(&file, marker.map(|marker| marker.tip).filter(|_| *first == next))?;
             if *first == 0 && keccak256(file.block(0)?.header()) != genesis {
                 let path = name.path(0);
                 return Err(Failure::Input(format!("{}: is of another chain than {genesis}", path.display())));
@@ -283,37 +275,33 @@ impl StateArgs {
     }
 }
 
-/// A file of a series: a block file of the chain whose first block is that, and follows on the block with a hash if one is
-/// given. Gives the hash of its last header too.
-fn demand_file(
-    path: &Path,
-    first: u64,
-    rules: &ChainRules,
-    before: Option<B256>,
-) -> Result<(BlockFile, B256), Failure> {
+/// A file of a series: a block file with the rules of the chain, whose first block is that.
+fn open_of_chain(path: &Path, first: u64, rules: &ChainRules) -> Result<BlockFile, Failure> {
     let refuse = |reason: String| Failure::Input(format!("{}: {reason}", path.display()));
     let file = BlockFile::open(path)?;
     if file.rules().digest() != rules.digest() {
         return Err(refuse("is of a chain with other rules".into()));
     }
-    let header = |place: usize| -> Result<_, Failure> {
-        let block = file.block(place)?;
-        Ok((block.number(), block.header().to_vec()))
-    };
-    let Some(last) = file.block_count().checked_sub(1) else { return Err(refuse("has no blocks".into())) };
-    let (number, bytes) = header(0)?;
+    if file.block_count() == 0 {
+        return Err(refuse("has no blocks".into()));
+    }
+    let number = file.block(0)?.number();
     if number != first {
         return Err(refuse(format!("begins with block {number}, expected {first}")));
     }
-    let parent = alloy_rlp::decode_exact::<Header>(&bytes).map(|header| header.parent_hash);
+    Ok(file)
+}
+
+/// The first block of a file must name the one before it, if that is known. What is no header is `validate`'s to say.
+fn demand_parent(file: &BlockFile, before: Option<B256>) -> Result<(), Failure> {
+    let parent = alloy_rlp::decode_exact::<Header>(file.block(0)?.header()).map(|header| header.parent_hash);
     match (parent, before) {
         (Ok(parent), Some(before)) if parent != before => {
-            Err(refuse(format!("its first block names {parent} as its parent, the one before it has hash {before}")))
+            let path = file.path().display();
+            let reason = format!("its first block names {parent} as its parent, the one before it has hash {before}");
+            Err(Failure::Input(format!("{path}: {reason}")))
         }
-        _ => {
-            let tip = keccak256(header(last)?.1);
-            Ok((file, tip))
-        }
+        _ => Ok(()),
     }
 }
 
