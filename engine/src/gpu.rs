@@ -569,7 +569,8 @@ impl Batch<'_> {
         for staging in &reads {
             let mut words = vec![0; (staging.size() / 4) as usize];
             if !words.is_empty() {
-                let done = receiver.try_recv().map_err(|e| lost(e.to_string()))?;
+                // The work is done; another thread that waits for this device may be the one that says so, a moment later.
+                let done = receiver.recv_timeout(PATIENCE).map_err(|e| lost(e.to_string()))?;
                 done.map_err(|e| lost(e.to_string()))?;
                 let view = staging.get_mapped_range(..).map_err(|e| lost(e.to_string()))?;
                 cast_slice_mut(&mut words).copy_from_slice(&view);

@@ -43,6 +43,23 @@ fn too_much_is_refused_before_it_is_asked_for() {
     }
 }
 
+/// Threads that share a device wait for it at one time: each gets its own, whoever is told first that all is done.
+#[test]
+fn threads_that_share_a_device_get_their_own() {
+    for gpu in gpus("threads_that_share_a_device_get_their_own") {
+        let work = |thread: u32| {
+            for i in 0..300 {
+                let mine = [thread, i, thread ^ i];
+                let buffer = gpu.upload(&mine).expect("it has room");
+                let mut batch = gpu.batch();
+                batch.read(&buffer, 3);
+                assert_eq!(batch.finish().expect("it runs"), [mine], "thread {thread}, batch {i}");
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|thread| drop(scope.spawn(move || work(thread)))));
+    }
+}
+
 /// Lost before work, between two pieces of work, and for every later one: an error each time, and no panic.
 #[test]
 fn a_lost_device_is_an_error() {
