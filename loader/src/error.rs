@@ -49,9 +49,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A refusal of the operating system at `path`.
-    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { path, source }
+    pub fn io<P: AsRef<Path> + ?Sized>(path: &P) -> impl FnOnce(std::io::Error) -> Self {
+        // Copied when there is an error: columns are written row by row.
+        move |source| Self::Io { path: path.as_ref().to_path_buf(), source }
     }
 
     /// Malformed input at a place in `path`.

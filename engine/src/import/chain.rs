@@ -1,6 +1,6 @@
 //! A chain from its genesis on: one thread decodes and recovers batches ahead of the one that executes and records.
 
-use super::prepare::next_batch;
+use super::prepare::Batches;
 use super::{Counts, ImportError, Kept, Out, close, push};
 use crate::solo::record::{Allocation, BlockInput, Importer};
 use crate::solo::state::{Before, MemoryState, State};
@@ -105,13 +105,15 @@ impl FromGenesis<'_> {
         let bytes_before = out.counts.bytes_read;
         let is_ready = || self.readiness.as_ref().is_none_or(|ready| ready.load(Ordering::Relaxed));
 
+        let is_whole = self.start.first == 0;
         let (sender, receiver) = sync_channel::<(Result<Vec<(u64, BlockInput)>, ImportError>, u64)>(2);
         std::thread::scope(|scope| {
             let blocks = &mut blocks;
             scope.spawn(move || {
                 let sender = sender;
+                let mut batches = Batches::new(name, options, is_whole);
                 loop {
-                    let batch = next_batch(blocks, is_ready, name, options);
+                    let batch = batches.next(blocks, is_ready);
                     let is_last = match &batch {
                         Ok(batch) => batch.is_empty(),
                         Err(_) => true,

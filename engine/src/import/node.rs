@@ -117,7 +117,7 @@ fn next_batch(blocks: &mut NodeBlocks, name: &str, options: Options) -> Result<V
         is_open = blocks.is_ready();
     }
     let numbers: Vec<u64> = list.iter().map(|block| block.number).collect();
-    let inputs = prepare_all(list, name, options)?;
+    let inputs = prepare_all(list, name, options, None)?;
     let whole = numbers.into_iter().zip(inputs).zip(said);
     let put = |((number, input), (prestates, witness))| Prepared { number, input, prestates, witness };
     Ok(whole.map(put).collect())

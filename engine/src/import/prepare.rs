@@ -2,8 +2,9 @@
 
 use super::{ImportError, Options};
 use crate::reason::Reason;
+use crate::solo::next_nonces::NextNonces;
 use crate::solo::record::{BlockInput, SignedTransaction};
-use crate::solo::signature::{SignatureHints, recover_all, recover_all_with_hints};
+use crate::solo::signature::{Recovered, SignatureHints, recover_all, recover_all_with_hints};
 use crate::solo::transaction::{self, Envelope};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -13,49 +14,69 @@ use manaflow_loader::model::Ommers;
 use manaflow_loader::source::SourceBlock;
 use rayon::prelude::*;
 
-/// Blocks that are decoded at a time.
-const BATCH_BLOCKS: usize = 256;
-/// Transactions after which a batch is full.
-const BATCH_TRANSACTIONS: usize = 4096;
+/// Blocks that are decoded at a time, at first and at most. The first batches are small: nobody's key is known yet, and
+/// whoever executes waits.
+const BATCH_BLOCKS: [usize; 2] = [32, 512];
+/// Transactions after which a batch is full, for each of so many blocks.
+const BLOCK_TRANSACTIONS: usize = 8;
 
-/// The next blocks of a source, prepared; none at its end. No block waits for others that are not there yet.
-pub(super) fn next_batch(
-    blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
-    is_ready: impl Fn() -> bool,
-    name: &str,
+/// Takes the blocks of a chain by batches, in order.
+pub(super) struct Batches<'a> {
+    name: &'a str,
     options: Options,
-) -> Result<Vec<(u64, BlockInput)>, ImportError> {
-    let mut batch = Vec::new();
-    let mut transactions = 0;
-    while batch.is_empty() || (batch.len() < BATCH_BLOCKS && transactions < BATCH_TRANSACTIONS && is_ready()) {
-        let Some(block) = blocks.next().transpose()? else { break };
-        transactions += block.transactions.len();
-        batch.push(block);
+    next: NextNonces,
+    blocks: usize,
+}
+
+impl<'a> Batches<'a> {
+    /// `is_whole`: the first block is the first of the chain.
+    pub(super) fn new(name: &'a str, options: Options, is_whole: bool) -> Self {
+        Self { name, options, next: NextNonces::new(is_whole), blocks: BATCH_BLOCKS[0] }
     }
-    let numbers: Vec<u64> = batch.iter().map(|block| block.number).collect();
-    Ok(numbers.into_iter().zip(prepare_all(batch, name, options)?).collect())
+
+    /// The next blocks, prepared; none at the end. No block waits for others that are not there yet.
+    pub(super) fn next(
+        &mut self,
+        blocks: &mut impl Iterator<Item = manaflow_loader::Result<SourceBlock>>,
+        is_ready: impl Fn() -> bool,
+    ) -> Result<Vec<(u64, BlockInput)>, ImportError> {
+        let mut batch = Vec::with_capacity(self.blocks);
+        let mut room = self.blocks * BLOCK_TRANSACTIONS;
+        while batch.is_empty() || (batch.len() < self.blocks && room > 0 && is_ready()) {
+            let Some(block) = blocks.next().transpose()? else { break };
+            room = room.saturating_sub(block.transactions.len());
+            batch.push(block);
+        }
+        self.blocks = BATCH_BLOCKS[1].min(2 * self.blocks);
+        let numbers: Vec<u64> = batch.iter().map(|block| block.number).collect();
+        let prepared = prepare_all(batch, self.name, self.options, Some(&mut self.next))?;
+        Ok(numbers.into_iter().zip(prepared).collect())
+    }
 }
 
 /// Decodes a block and recovers its signers, by libsecp256k1.
 pub fn prepare(block: SourceBlock, name: &str) -> Result<BlockInput, ImportError> {
     let options = Options { hints: false, ..Options::default() };
-    Ok(prepare_all(vec![block], name, options)?.pop().expect("one a block"))
+    Ok(prepare_all(vec![block], name, options, None)?.pop().expect("one a block"))
 }
 
-/// Decodes blocks and recovers the signers of all of them together.
+/// Decodes blocks and recovers the signers of all of them together; `next` if they follow each other from the first of a chain on.
 pub(super) fn prepare_all(
     blocks: Vec<SourceBlock>,
     name: &str,
     options: Options,
+    next: Option<&mut NextNonces>,
 ) -> Result<Vec<BlockInput>, ImportError> {
     let decoded: Vec<Decoded> =
         blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
     let envelopes: Vec<&Envelope> =
         decoded.iter().flat_map(|(_, list)| list.iter().filter_map(|(_, tx)| tx.as_ref())).collect();
     let backend = options.backends.signatures;
-    let recovered: Vec<_> = match options.hints {
-        true => recover_all_with_hints(&envelopes, backend),
-        false => recover_all(&envelopes, backend).into_iter().map(|r| (r, SignatureHints::default())).collect(),
+    let without = |recovered: Recovered| (recovered, SignatureHints::default());
+    let recovered: Vec<_> = match (options.hints, next) {
+        (true, next) => recover_all_with_hints(&envelopes, backend, next),
+        (false, None) => recover_all(&envelopes, backend).into_iter().map(without).collect(),
+        (false, next) => recover_all_with_hints(&envelopes, backend, next).into_iter().map(|(r, _)| without(r)).collect(),
     };
     let mut recovered = recovered.into_iter();
     let sign = |(mut input, list): Decoded| {

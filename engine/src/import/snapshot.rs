@@ -16,7 +16,7 @@ pub(super) fn import(snapshot: &Snapshot, rules: &ChainRules, out: &mut Out<'_>)
     let first = snapshot.start.first;
     let mut importer = Importer::new(snapshot_state(snapshot), rules.clone(), None);
     importer.set_backend(out.options.backends.execution);
-    let input = prepare_all(vec![snapshot.block.clone()], &name, out.options)?.pop().expect("one a block");
+    let input = prepare_all(vec![snapshot.block.clone()], &name, out.options, None)?.pop().expect("one a block");
     out.writer.begin_segment(&snapshot.start)?;
     out.counts.segments += 1;
     let record = importer.block(first, input);

@@ -20,8 +20,8 @@ use super::group::{Affine, curve_right_side};
 use super::msm::{Msm, Scalars};
 use super::recover::{Prepared, Recoverer, lift_all, prepare};
 use super::scalar::{Curve, Secp256k1, Signed, invert_scalars, scalar_words};
-use super::words::{FIELD_PRIME, Words, add, from_bytes, is_below, sub};
-use super::{Hints, PublicKey, Signature};
+use super::words::{FIELD_PRIME, Words, add, from_bytes, is_below, sub, to_bytes};
+use super::{Found, Hints, PublicKey, Signature};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -48,7 +48,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_from: 32, bisect_from: 1024, bisect_to: 256, probe_from: 2048 }
+        Self { batch_from: 8, bisect_from: 1024, bisect_to: 256, probe_from: 2048 }
     }
 }
 
@@ -123,6 +123,11 @@ impl<L: Lanes> Verifier<L> {
 
     /// What recovery gives for each row, whatever the hints say.
     pub(crate) fn recover(&mut self, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
+        self.recover_with_roots(signatures, hints).into_iter().map(|found| found.map(|found| found.key)).collect()
+    }
+
+    /// The same with R.y.
+    pub(crate) fn recover_with_roots(&mut self, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
         let mut out = vec![None; signatures.len()];
         let mut singly: Vec<u32> = Vec::new();
         let keys = L::enter(CheckKeys { verifier: self, hints });
@@ -135,12 +140,12 @@ impl<L: Lanes> Verifier<L> {
         self.bisect(&mut candidates[probed..], &keys, &mut bad);
         let is_bad: std::collections::HashSet<u32> = bad.iter().copied().collect();
         for c in candidates.iter().filter(|c| !is_bad.contains(&c.place)) {
-            out[c.place as usize] = Some(hints.keys[c.key as usize]);
+            out[c.place as usize] = Some(Found { key: hints.keys[c.key as usize], root: to_bytes(&c.y) });
         }
         singly.extend(bad);
         let rows: Vec<Signature> = singly.iter().map(|place| signatures[*place as usize]).collect();
-        for (place, key) in singly.iter().zip(self.recoverer.recover(&rows)) {
-            out[*place as usize] = key;
+        for (place, found) in singly.iter().zip(self.recoverer.recover_with_roots(&rows)) {
+            out[*place as usize] = found;
         }
         out
     }

@@ -139,6 +139,27 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
     if backend == Backend::Libsecp256k1 || hints.keys.is_empty() {
         return recover(backend, signatures);
     }
+    runs_hinted(signatures, hints, |rows, hints| recover_hinted_run(backend, rows, hints))
+}
+
+/// The same with the y of each R, as [`recover_with_roots`] gives it.
+pub fn recover_hinted_with_roots(
+    backend: Backend,
+    signatures: &[Signature],
+    hints: &Hints<'_>,
+) -> Vec<Option<Found>> {
+    if matches!(backend, Backend::Libsecp256k1 | Backend::Wgpu) || hints.keys.is_empty() {
+        return recover_with_roots(backend, signatures);
+    }
+    runs_hinted(signatures, hints, |rows, hints| recover_hinted_roots_run(backend, rows, hints))
+}
+
+/// Spreads rows over the current rayon pool, each run with the keys that it needs.
+fn runs_hinted<T: Send>(
+    signatures: &[Signature],
+    hints: &Hints<'_>,
+    run: impl Fn(&[Signature], &Hints<'_>) -> Vec<T> + Sync,
+) -> Vec<T> {
     let share = signatures.len().div_ceil(rayon::current_num_threads()).clamp(BATCH_LEAST, BATCH);
     let stage = carry();
     let runs = signatures.par_chunks(share).enumerate();
@@ -163,7 +184,7 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
             .collect();
         let roots = if hints.roots.len() == signatures.len() { &hints.roots[range] } else { &[] };
         let hints = Hints { keys: &keys, signers: &signers, roots };
-        stage.within(|| recover_hinted_run(backend, rows, &hints))
+        stage.within(|| run(rows, &hints))
     })
     .collect()
 }
@@ -178,6 +199,22 @@ fn recover_hinted_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -
         #[cfg(target_arch = "x86_64")]
         Backend::Avx512 => {
             AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+    }
+}
+
+/// On this thread.
+fn recover_hinted_roots_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
+    match backend {
+        Backend::Libsecp256k1 | Backend::Wgpu => recover_roots_run(backend, rows),
+        Backend::Scalar => {
+            SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover_with_roots(rows, hints))
+        }
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx512 => {
+            AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover_with_roots(rows, hints))
         }
         #[cfg(not(target_arch = "x86_64"))]
         Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),

@@ -12,6 +12,7 @@ mod keccak_memo;
 pub mod machine;
 pub mod made;
 pub mod meter;
+pub mod next_nonces;
 pub mod record;
 pub mod signature;
 pub mod state;

@@ -24,6 +24,7 @@ use manaflow_loader::model::{
 use manaflow_loader::rules::{ChainRules, Fork};
 use revm::context::result::ExecutionResult;
 use revm::state::{AccountInfo, Bytecode};
+use std::sync::Arc;
 
 /// Why a block cannot be recorded. Nothing of this is the chain's fault: the source lacks something.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub struct BlockInput {
     /// Bytes of header, ommers and withdrawals, passed through.
     pub body: BlockBody,
     /// The header.
-    pub header: Header,
+    pub header: Box<Header>,
     /// Keccak-256 of the header's bytes.
     pub hash: B256,
     /// Ommers; `None` if known by hash only.
@@ -197,7 +198,7 @@ impl<S: State> Befores for Recorder<S> {
 #[derive(Debug)]
 pub struct Importer<S: State> {
     machine: Machine<Recorder<S>>,
-    rules: ChainRules,
+    rules: Arc<ChainRules>,
     /// Where receipts need post-state roots that the source does not have: the whole state as a trie.
     trie: Option<StateTrie>,
     effect: Effect,
@@ -211,7 +212,8 @@ impl<S: State> Importer<S> {
     pub fn new(state: S, rules: ChainRules, trie: Option<StateTrie>) -> Self {
         let environment = Environment::new(&Header::default(), &rules);
         let recorder = Recorder { state: Some(state), ..Recorder::default() };
-        Self { machine: Machine::new(recorder, &environment), rules, trie, effect: Effect::default(), keys: Vec::new() }
+        let machine = Machine::new(recorder, &environment);
+        Self { machine, rules: Arc::new(rules), trie, effect: Effect::default(), keys: Vec::new() }
     }
 
     /// Takes another executor from the next transaction on.
@@ -262,7 +264,7 @@ impl<S: State> Importer<S> {
     pub fn block(&mut self, number: u64, input: BlockInput) -> Result<BlockRecord, RecordError> {
         let environment = Environment::new(&input.header, &self.rules);
         self.machine.set_block(&environment);
-        let rules = self.rules.clone();
+        let rules = Arc::clone(&self.rules);
         let block = SystemBlock {
             header: &input.header,
             environment: &environment,

@@ -3,11 +3,13 @@
 //! Recovery is the work of many rows at once (`secp256k1`): [`collect`] gives the rows of a transaction, [`Recovered::take`] what
 //! came of them. Source: EIP-2 (low s), EIP-155 (chain id in v), EIP-2718, EIP-7702.
 
+use super::next_nonces::{NextNonces, Signed};
 use super::transaction::Envelope;
 use crate::keccak::keccak256_batch;
 use crate::reason::{Check, Fault, Reason};
-use crate::secp256k1::{self, Backend, Found, Hints, PublicKey, recover_hinted};
+use crate::secp256k1::{self, Backend, Found, Hints, PublicKey, recover_hinted, recover_hinted_with_roots};
 use alloy_consensus::Transaction;
+use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::map::{AddressHashMap, Entry};
 use alloy_primitives::{Address, B256, Signature, U256};
 use manaflow_loader::model::Location;
@@ -28,13 +30,15 @@ pub struct Recovered {
     pub authorities: Vec<Option<Address>>,
 }
 
-/// Signatures of set-code tuples with what they sign; `None` where a tuple is void before any arithmetic (EIP-7702: a parity
-/// that is none, high s).
+/// The signature of a set-code tuple; `None` where it is void before any arithmetic (EIP-7702: a parity that is none, high s).
+fn of_tuple(tuple: &SignedAuthorization) -> Option<Signature> {
+    tuple.signature().ok().filter(|signature| signature.s() <= HALF_ORDER)
+}
+
+/// Signatures of set-code tuples with what they sign; `None` where a tuple is void.
 fn tuples(tx: &Envelope) -> impl Iterator<Item = Option<(Signature, B256)>> {
-    tx.authorization_list().unwrap_or_default().iter().map(|signed| {
-        let signature = signed.signature().ok()?;
-        (signature.s() <= HALF_ORDER).then(|| (signature, signed.signature_hash()))
-    })
+    let tuples = tx.authorization_list().unwrap_or_default().iter();
+    tuples.map(|tuple| of_tuple(tuple).map(|signature| (signature, tuple.signature_hash())))
 }
 
 fn row(signature: &Signature, digest: B256) -> secp256k1::Signature {
@@ -86,11 +90,34 @@ pub fn recover_all(transactions: &[&Envelope], backend: Backend) -> Vec<Recovere
     transactions.iter().map(|tx| Recovered::take(tx, &mut results)).collect()
 }
 
-/// The same, with what may be kept of it as hints.
-pub fn recover_all_with_hints(transactions: &[&Envelope], backend: Backend) -> Vec<(Recovered, SignatureHints)> {
-    let found = secp256k1::recover_with_roots(backend, &collect_all(transactions));
+/// What the rows of [`collect`] sign, in the same order.
+fn signed(tx: &Envelope) -> impl Iterator<Item = Signed> + Clone {
+    let tuples = tx.authorization_list().unwrap_or_default().iter().filter(|tuple| of_tuple(tuple).is_some());
+    std::iter::once(Signed { nonce: tx.nonce(), is_transaction: true })
+        .chain(tuples.map(|tuple| Signed { nonce: tuple.nonce, is_transaction: false }))
+}
+
+/// The same, with what may be kept of it as hints; `next` guesses who signed, and learns it.
+pub fn recover_all_with_hints(
+    transactions: &[&Envelope],
+    backend: Backend,
+    next: Option<&mut NextNonces>,
+) -> Vec<(Recovered, SignatureHints)> {
+    let rows = collect_all(transactions);
     let owned = |found: Option<Found>| found.map(|found| (found.key.address(), found));
-    let mut results = found.into_par_iter().with_min_len(256).map(owned).collect::<Vec<_>>().into_iter();
+    let addresses =
+        |found: Vec<Option<Found>>| found.into_par_iter().with_min_len(256).map(owned).collect::<Vec<_>>();
+    let found = match next {
+        None => addresses(secp256k1::recover_with_roots(backend, &rows)),
+        Some(next) => {
+            let signed = transactions.iter().flat_map(|tx| signed(tx));
+            let guesses = next.guess(signed.clone());
+            let found = addresses(recover_hinted_with_roots(backend, &rows, &guesses.hints()));
+            next.learn(&guesses, signed.zip(found.iter().map(|f| f.as_ref().map(|(addr, found)| (*addr, found)))));
+            found
+        }
+    };
+    let mut results = found.into_iter();
     let take = |tx: &&Envelope| {
         let mut hints = SignatureHints::default();
         let mut keep = |result: Option<(Address, Found)>| {

@@ -151,7 +151,7 @@ fn input(header: Header, calls: &[Bytes], withdrawals: Vec<Withdrawal>) -> Block
             ommers: Ommers::Headers(vec![0xc0].into()),
             withdrawals: Some(alloy_rlp::encode(&withdrawals).into()),
         },
-        header,
+        header: Box::new(header),
         ommers: Some(vec![]),
         withdrawals,
         transactions: transactions.collect(),

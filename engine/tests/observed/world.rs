@@ -215,7 +215,7 @@ impl World {
         let envelopes = self.transactions.iter().filter_map(|tx| tx.envelope.clone()).collect();
         let input = BlockInput {
             body: BlockBody { header: Bytes::new(), ommers: Ommers::Headers(Bytes::new()), withdrawals: None },
-            header: self.header.clone(),
+            header: Box::new(self.header.clone()),
             hash: B256::repeat_byte(0xbb),
             ommers: self.ommers.clone(),
             withdrawals: self.withdrawals.clone(),

@@ -12,6 +12,7 @@ use alloy_primitives::B256;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The hint columns of a file on its way.
 #[derive(Debug)]
@@ -24,9 +25,9 @@ pub(super) struct HintSpools {
 }
 
 impl HintSpools {
-    pub(super) fn new(folder: &Path) -> std::io::Result<Self> {
+    pub(super) fn new(folder: &Arc<Path>) -> Self {
         let spool = || Spool::new(folder);
-        Ok(Self { keys: spool()?, transactions: spool()?, authorities: spool()?, is_given: false })
+        Self { keys: spool(), transactions: spool(), authorities: spool(), is_given: false }
     }
 
     pub(super) fn key(&mut self, key: &[u8; 64]) -> std::io::Result<()> {
@@ -60,7 +61,7 @@ impl HintSpools {
     }
 
     /// Copies a hint section.
-    pub(super) fn copy_to(&mut self, section: S, out: &mut PagedWriter<'_, impl Write>) -> std::io::Result<()> {
+    pub(super) fn copy_to(&self, section: S, out: &mut PagedWriter<'_, impl Write>) -> std::io::Result<()> {
         match section {
             S::SignerKeys => self.keys.copy_to(out),
             S::SignatureR if self.is_given => {

@@ -1,14 +1,15 @@
 //! Where a writer keeps columns until their lengths are known, and the paged, checksummed stream they end up in.
 //!
-//! Spool files have no name where the system allows it (else their name is gone once they are open): they vanish with
-//! the process, however it ends.
+//! A column is in memory as long as it is short, then in a spool file. These have no name where the system allows it (else
+//! their name is gone once they are open): they vanish with the process, however it ends.
 
 use super::layout::{ALIGN, PAGE_BYTES};
 use crate::faulty;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Result, Seek, Write};
+use std::io::{Result, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 // Short in tests, so that small files take many accesses.
@@ -19,109 +20,131 @@ const BUFFER_BYTES: usize = if cfg!(test) { 1 << 11 } else { 1 << 16 };
 struct Unnamed(File);
 
 impl Unnamed {
-    fn rewind(&mut self) -> Result<()> {
+    fn new(folder: &Path) -> Result<Self> {
         faulty::step()?;
-        self.0.rewind()
+        tempfile::tempfile_in(folder).map(Self)
     }
 
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
         faulty::step()?;
         self.0.read_exact_at(bytes, offset)
     }
-}
 
-impl Write for Unnamed {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         faulty::step()?;
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.0.flush()
+        self.0.write_all(bytes)
     }
 }
 
-impl Read for Unnamed {
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
-        faulty::step()?;
-        self.0.read(bytes)
-    }
+/// Whether a folder takes spool files.
+pub fn probe(folder: &Path) -> Result<()> {
+    Unnamed::new(folder).map(drop)
 }
 
-/// A column on its way.
+/// A column on its way: what is in its file, and what came since.
 #[derive(Debug)]
 pub struct Spool {
-    file: BufWriter<Unnamed>,
-    bytes: u64,
+    folder: Arc<Path>,
+    file: Option<Unnamed>,
+    file_bytes: u64,
+    newest: Vec<u8>,
 }
 
 impl Spool {
-    /// An empty spool in `folder`.
-    pub fn new(folder: &Path) -> Result<Self> {
-        faulty::step()?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, Unnamed(tempfile::tempfile_in(folder)?));
-        Ok(Self { file, bytes: 0 })
+    /// An empty spool, whose file would be in `folder`.
+    pub fn new(folder: &Arc<Path>) -> Self {
+        Self { folder: folder.clone(), file: None, file_bytes: 0, newest: Vec::new() }
     }
 
-    /// Appends.
+    /// Appends. What is put at once stays together, so that a file of whole rows has whole rows.
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes)
+        if self.newest.len() + bytes.len() > BUFFER_BYTES {
+            self.store()?;
+        }
+        if bytes.len() > BUFFER_BYTES {
+            return self.write(bytes);
+        }
+        self.newest.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[cold]
+    fn store(&mut self) -> Result<()> {
+        let newest = std::mem::take(&mut self.newest);
+        self.write(&newest)?;
+        self.newest = newest;
+        self.newest.clear();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(Unnamed::new(&self.folder)?),
+        };
+        file.write_all(bytes)?;
+        self.file_bytes += bytes.len() as u64;
+        Ok(())
     }
 
     /// Bytes so far.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.file_bytes + self.newest.len() as u64
     }
 
-    fn rewind(&mut self) -> Result<BufReader<&mut Unnamed>> {
-        self.file.flush()?;
-        self.file.get_mut().rewind()?;
-        Ok(BufReader::with_capacity(BUFFER_BYTES, self.file.get_mut()))
+    /// Goes through everything in parts of so many bytes; the last part of the file and that of memory may be shorter.
+    fn for_each_part(&self, part_bytes: usize, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if let Some(file) = &self.file {
+            let mut part = vec![0; part_bytes];
+            let mut offset = 0;
+            while offset < self.file_bytes {
+                let bytes = (self.file_bytes - offset).min(part_bytes as u64) as usize;
+                file.read_exact_at(&mut part[..bytes], offset)?;
+                take(&part[..bytes])?;
+                offset += bytes as u64;
+            }
+        }
+        take(&self.newest)
     }
 
     /// Copies everything to `out`.
-    pub fn copy_to(&mut self, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
-        let mut reader = self.rewind()?;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let count = reader.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(());
-            }
-            out.put(&buffer[..count])?;
-        }
+    pub fn copy_to(&self, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
+        self.for_each_part(BUFFER_BYTES, |part| out.put(part))
     }
 
     /// Copies a column of u32 to `out`, each row through `map`, in order.
-    pub fn map_to(&mut self, out: &mut PagedWriter<'_, impl Write>, mut map: impl FnMut(u32) -> u32) -> Result<()> {
+    pub fn map_to(&self, out: &mut PagedWriter<'_, impl Write>, mut map: impl FnMut(u32) -> u32) -> Result<()> {
         self.for_each(|row| out.put(&map(row).to_le_bytes()))
     }
 
     /// Goes through a column of u32, in order.
-    pub fn for_each(&mut self, mut take: impl FnMut(u32) -> Result<()>) -> Result<()> {
+    pub fn for_each(&self, mut take: impl FnMut(u32) -> Result<()>) -> Result<()> {
         self.for_each_row(|row| take(u32::from_le_bytes(row)))
     }
 
     /// Goes through a column of rows of so many bytes, in order.
-    pub fn for_each_row<const BYTES: usize>(&mut self, mut take: impl FnMut([u8; BYTES]) -> Result<()>) -> Result<()> {
-        let mut left = self.bytes / BYTES as u64;
-        let mut reader = self.rewind()?;
-        let mut row = [0; BYTES];
-        while left > 0 {
-            reader.read_exact(&mut row)?;
-            take(row)?;
-            left -= 1;
-        }
-        Ok(())
+    pub fn for_each_row<const BYTES: usize>(&self, mut take: impl FnMut([u8; BYTES]) -> Result<()>) -> Result<()> {
+        self.for_each_part(BUFFER_BYTES / BYTES * BYTES, |part| {
+            let (rows, rest) = part.as_chunks();
+            debug_assert!(rest.is_empty(), "rows were put whole");
+            rows.iter().try_for_each(|row| take(*row))
+        })
     }
 
     /// Copies `bytes` bytes from `offset` to `out`.
-    pub fn copy_part(&mut self, offset: u64, bytes: u64, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
-        self.file.flush()?;
-        let mut buffer = vec![0; bytes as usize];
-        self.file.get_ref().read_exact_at(&mut buffer, offset)?;
-        out.put(&buffer)
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn copy_part(&self, offset: u64, bytes: u64, out: &mut PagedWriter<'_, impl Write>) -> Result<()> {
+        let end = offset + bytes;
+        let in_file = end.min(self.file_bytes).saturating_sub(offset);
+        if let (1.., Some(file)) = (in_file, &self.file) {
+            let mut part = vec![0; in_file as usize];
+            file.read_exact_at(&mut part, offset)?;
+            out.put(&part)?;
+        }
+        let newest = |at: u64| at.saturating_sub(self.file_bytes) as usize;
+        out.put(&self.newest[newest(offset)..newest(end)])
     }
 }
 

@@ -18,7 +18,7 @@ use super::layout::{
     STATUS_ROOT_UNKNOWN, STATUS_SUCCESS, Section as S, SegmentRow, UNPACKED_BOUND, is_versions_text,
 };
 use super::rlp;
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::tables::{CellTables, ForeignKey, Full, Numbering, RecentValues, SortedCells};
 use super::value::{ValueBytes, encode_account, encode_word};
 use super::zero_runs;
@@ -32,7 +32,9 @@ use crate::{Error, Result};
 use alloy_primitives::map::{B256Set, HashMap};
 use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt, KECCAK256_EMPTY, U256, keccak256};
 use bytemuck::bytes_of;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a writer wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +58,7 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    folder: PathBuf,
+    folder: Arc<Path>,
     rules: Vec<u8>,
     versions: String,
     spools: [Option<Spool>; SECTION_COUNT],
@@ -121,18 +123,20 @@ impl Writer {
         if path.file_name().is_none() {
             return Err(Error::malformed(&path, "path", "names no file"));
         }
-        let folder = folder_of(&path).to_path_buf();
+        let folder: Arc<Path> = folder_of(&path).into();
         if !is_versions_text(versions.as_bytes()) {
             return Err(Error::malformed(&path, "versions", "not printable ASCII of at most 128 bytes"));
         }
         let rules = rules.to_bytes();
         ChainRules::from_bytes(&rules).map_err(|e| Error::malformed(&path, "rules", e))?;
+        // Said at once, and not when the first column has grown long.
+        spool::probe(&folder).map_err(Error::io(&folder))?;
         let mut spools = [const { None }; SECTION_COUNT];
         for section in SPOOLED.into_iter().chain(SPOOLED_MOVES) {
-            spools[section as usize] = Some(Spool::new(&folder).map_err(Error::io(&folder))?);
+            spools[section as usize] = Some(Spool::new(&folder));
         }
-        let blobs = Spool::new(&folder).map_err(Error::io(&folder))?;
-        let hints = HintSpools::new(&folder).map_err(Error::io(&folder))?;
+        let blobs = Spool::new(&folder);
+        let hints = HintSpools::new(&folder);
         let mut foreign = Numbering::new(FOREIGN_BOUND, "foreign versions");
         for row in [ForeignRow::VIRGIN, ForeignRow::ASSUMED] {
             foreign.number((None, row)).map_err(|full| full_error(&path, "foreign", full))?;
@@ -270,8 +274,8 @@ impl Writer {
         result
     }
 
-    fn refuse(&self, place: impl Into<String>, reason: impl Into<String>) -> Error {
-        Error::malformed(&self.path, place, reason)
+    fn refuse(&self, place: impl Display, reason: impl Into<String>) -> Error {
+        Error::malformed(&self.path, place.to_string(), reason)
     }
 
     fn spool(&mut self, section: S) -> &mut Spool {
@@ -342,8 +346,8 @@ impl Writer {
         let mut unpacked = 0;
         for (i, transaction) in block.transactions.iter().enumerate() {
             let is_closing = i == last;
-            let place = format!("block {number}, index {i}");
-            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &mut unpacked, &place)?;
+            let place = Place { block: number, index: i };
+            self.push_row(transaction, i == 0 || is_closing, is_closing, &row, &mut unpacked, place)?;
         }
         Ok(())
     }
@@ -359,16 +363,16 @@ impl Writer {
             return Err(self.refuse("block", "no segment has begun"));
         };
         let number = segment.first + u64::from(segment.block_count);
-        let place = format!("block {number}");
+        let place = || format!("block {number}");
         let row_first = self.row_first();
         if number >= BLOCK_BOUND {
-            return Err(self.refuse(place, "number of 2^40 or more"));
+            return Err(self.refuse(place(), "number of 2^40 or more"));
         }
         if !(2..INDEX_BOUND).contains(&rows) {
-            return Err(self.refuse(place, format!("{rows} transactions: a block has opening and closing, below 2^24")));
+            return Err(self.refuse(place(), format!("{rows} transactions: a block has opening and closing, below 2^24")));
         }
         if u64::from(row_first) + rows > u64::from(ROW_BOUND) || self.row_firsts.len() >= u32::MAX as usize {
-            return Err(self.refuse(place, "too many transactions or blocks for one file"));
+            return Err(self.refuse(place(), "too many transactions or blocks for one file"));
         }
         let hashes: &[B256];
         let (ommers, are_hashes): (&[u8], bool) = match &body.ommers {
@@ -380,7 +384,7 @@ impl Writer {
         };
         let withdrawals = slice(&body.withdrawals);
         let parts = BodyParts { header: &body.header, ommers, are_hashes, withdrawals };
-        check_body(&parts).map_err(|(part, reason)| self.refuse(format!("{place}, {part}"), reason))?;
+        check_body(&parts).map_err(|(part, reason)| self.refuse(format!("block {number}, {part}"), reason))?;
         let kind =
             if are_hashes { KIND_OMMER_HASHES } else { 0 } | if withdrawals.is_some() { KIND_WITHDRAWALS } else { 0 };
         let row = BlockRow {
@@ -414,7 +418,7 @@ impl Writer {
         is_closing: bool,
         block: &BlockRow,
         unpacked: &mut usize,
-        place: &str,
+        place: Place,
     ) -> Result<()> {
         if is_system
             && (!row.bytes.is_empty() || row.sender.is_some() || !row.authorities.is_empty() || row.outcome.is_some())
@@ -481,12 +485,12 @@ impl Writer {
         Ok((status, outcome.gas_used))
     }
 
-    fn nobody_or(&mut self, addr: Option<Address>, place: &str) -> Result<u32> {
+    fn nobody_or(&mut self, addr: Option<Address>, place: Place) -> Result<u32> {
         let Some(addr) = addr else { return Ok(NOBODY) };
         self.tables.addresses.number(addr).map_err(|full| full_error(&self.path, place, full))
     }
 
-    fn push_move(&mut self, step: &Move, place: &str, j: usize) -> Result<()> {
+    fn push_move(&mut self, step: &Move, place: Place, j: usize) -> Result<()> {
         let place = || format!("{place}, move {j}");
         let cell = step.cell;
         let canonical = match cell.mark {
@@ -497,7 +501,7 @@ impl Writer {
         if cell != canonical {
             return Err(self.refuse(place(), format!("cell {cell} has fields that its mark does not use")));
         }
-        let id = self.tables.cell(&cell).map_err(|full| full_error(&self.path, &place(), full))?;
+        let id = self.tables.cell(&cell).map_err(|full| full_error(&self.path, place(), full))?;
         let intx = self.intx(step.intx).map_err(|reason| self.refuse(place(), reason))?;
         let prev = self.value(cell.mark, &step.prev, &place)?;
         let (flags, next) = match step.mode {
@@ -562,7 +566,7 @@ impl Writer {
                     None
                 } else {
                     let number = self.codes.number(account.code_hash);
-                    Some(number.map_err(|full| full_error(&self.path, &place(), full))?)
+                    Some(number.map_err(|full| full_error(&self.path, place(), full))?)
                 };
                 encode_account(account, code)
             }
@@ -574,7 +578,7 @@ impl Writer {
         }
         let number = self.value_count;
         if number == u32::MAX {
-            return Err(full_error(&self.path, &place(), Full("values")));
+            return Err(full_error(&self.path, place(), Full("values")));
         }
         self.put_value(number, &bytes)?;
         self.value_count += 1;
@@ -596,6 +600,19 @@ fn slice(bytes: &Option<Bytes>) -> Option<&[u8]> {
     bytes.as_ref().map(|bytes| &bytes[..])
 }
 
-fn full_error(path: &Path, place: &str, full: Full) -> Error {
-    Error::malformed(path, place, format!("too many {} for one file", full.0))
+/// A row in the caller's records, written out where it is at fault.
+#[derive(Clone, Copy)]
+struct Place {
+    block: u64,
+    index: usize,
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "block {}, index {}", self.block, self.index)
+    }
+}
+
+fn full_error(path: &Path, place: impl Display, full: Full) -> Error {
+    Error::malformed(path, place.to_string(), format!("too many {} for one file", full.0))
 }

@@ -254,7 +254,7 @@ fn case(name: String, raw: RawCase) -> Result<Case, Wrong> {
             rules: ChainRules { genesis: Some(block.hash), ..rules },
             header_rlp: block.body.header.clone(),
             hash: block.hash,
-            header: block.header,
+            header: *block.header,
             alloc,
             codes,
         })

@@ -109,7 +109,7 @@ impl Genesis {
                 ommers: Ommers::Headers(empty_list.clone()),
                 withdrawals: self.header.withdrawals_root.map(|_| empty_list),
             },
-            header: self.header.clone(),
+            header: Box::new(self.header.clone()),
             hash: self.hash,
             transactions: Vec::new(),
             witness_roots: None,

@@ -47,8 +47,8 @@ pub struct SourceBlock {
     pub number: u64,
     /// Header as stored, ommers, withdrawals.
     pub body: BlockBody,
-    /// The header, decoded.
-    pub header: Header,
+    /// The header, decoded; apart, so that a block is cheap to hand on.
+    pub header: Box<Header>,
     /// Keccak-256 of the header as stored.
     pub hash: B256,
     /// EIP-2718 bytes of the transactions in order; of a legacy transaction, its RLP list.

@@ -124,7 +124,7 @@ pub(super) fn block(path: &Path, json: &[u8]) -> Result<SourceBlock> {
     Ok(SourceBlock {
         number,
         body: BlockBody { header: rlp, ommers, withdrawals },
-        header,
+        header: Box::new(header),
         hash,
         transactions,
         witness_roots: None,

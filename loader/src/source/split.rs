@@ -113,7 +113,7 @@ fn assemble(header_rlp: &Bytes, body: &Bytes, parts: &[Item]) -> Result<SourceBl
         number: header.number,
         body: BlockBody { header: header_rlp.clone(), ommers: Ommers::Headers(ommers), withdrawals },
         hash: keccak256(header_rlp),
-        header,
+        header: Box::new(header),
         transactions: transactions(body, &parts[0])?,
         witness_roots: None,
         total_difficulty: None,

@@ -16,7 +16,8 @@ use std::hint::black_box;
 use std::path::Path;
 
 /// Chains of the test data whose blocks have transactions, and no fork with system transactions: the baseline has none.
-const CHAINS: [&str; 2] = ["hive1024", "devp2p3000"];
+/// How often a sample takes each: CPU time is counted in hundredths of a second.
+const CHAINS: [(&str, usize); 2] = [("hive1024", 1), ("devp2p3000", 5)];
 
 /// Lanes of all chains that are there.
 pub fn all(repetitions: usize) -> Result<Vec<Lane>, String> {
@@ -25,13 +26,13 @@ pub fn all(repetitions: usize) -> Result<Vec<Lane>, String> {
         return Ok(Vec::new());
     };
     let mut lanes = Vec::new();
-    for name in CHAINS {
-        lanes.extend(chain(name, &data.join("chains").join(name), repetitions)?);
+    for (name, rounds) in CHAINS {
+        lanes.extend(chain(name, &data.join("chains").join(name), rounds, repetitions)?);
     }
     Ok(lanes)
 }
 
-fn chain(name: &'static str, folder: &Path, repetitions: usize) -> Result<Vec<Lane>, String> {
+fn chain(name: &'static str, folder: &Path, rounds: usize, repetitions: usize) -> Result<Vec<Lane>, String> {
     let recognised = recognise(&[folder.to_path_buf()], &source::Options::default()).map_err(|e| e.to_string())?;
     let [Source::Chain(chain)] = &recognised.sources[..] else { return Err(format!("{name}: is no chain")) };
     let output = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -48,19 +49,23 @@ fn chain(name: &'static str, folder: &Path, repetitions: usize) -> Result<Vec<La
         let mut order = [0, 1, 2];
         order.rotate_left(i % 3);
         for lane in order {
-            let mut states = if lane == 0 { sequential::states(&blocks) } else { Vec::new() };
-            let (got, sample) = clock::process(|| match lane {
-                0 => read(chain).and_then(|()| sequential::validate(&blocks, &mut states)),
-                _ => import(lane == 1),
-            });
-            if got? != gas {
-                return Err(format!("{name}: {} uses another gas than import", lanes[lane].name));
+            let mut samples = Vec::with_capacity(rounds);
+            for _ in 0..rounds {
+                let mut states = if lane == 0 { sequential::states(&blocks) } else { Vec::new() };
+                let (got, sample) = clock::process(|| match lane {
+                    0 => read(chain).and_then(|()| sequential::validate(&blocks, &mut states)),
+                    _ => import(lane == 1),
+                });
+                if got? != gas {
+                    return Err(format!("{name}: {} uses another gas than import", lanes[lane].name));
+                }
+                samples.push(sample);
             }
-            lanes[lane].repetitions.push(vec![sample]);
+            lanes[lane].repetitions.push(samples);
         }
     }
     let transactions: usize = blocks.iter().map(|block| block.envelopes.len()).sum();
-    println!("import of {name}: {} blocks, {transactions} transactions", blocks.len());
+    println!("import of {name}: {} blocks, {transactions} transactions, {rounds} times a sample", blocks.len());
     lanes.iter().for_each(Lane::print);
     let [baseline, with, without] = &lanes;
     print_ratio("baseline / import, wall (at least 0.8)", baseline, with, |s| Some(s.wall));

@@ -3,10 +3,10 @@
 //! Lanes take turns, so that what a shared machine does to one it does to the other; the ratio is taken within each
 //! repetition. CPU time is the kernel's count of time on a core: ratios of it are not
 //! moved by neighbours that take the core away, only by those that share caches.
-//! Usage: ratios [REPETITIONS [FILE.csv]].
 
 mod import;
 
+use clap::Parser as _;
 use manaflow_benches::ALLOCATOR_NAME;
 use manaflow_benches::dataset::Dataset;
 use manaflow_engine::backend::execution::Backend;
@@ -18,6 +18,7 @@ use manaflow_engine::reason::Check;
 use manaflow_engine::validate::Checks;
 use manaflow_loader::file::BlockFile;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Samples of a lane: of each repetition one for all blocks, or one a block.
@@ -66,17 +67,28 @@ fn print_ratio(text: &str, above: &Lane, below: &Lane, of: impl Fn(&Sample) -> O
     println!("  {text}: median {median:.3}, least {min:.3}, ratio of minima {:.3}", least(above) / least(below));
 }
 
+/// How Manaflow compares with plain revm and with the sequential baseline, from one run.
+#[derive(clap::Parser)]
+struct Arguments {
+    /// Turns of all lanes.
+    #[arg(default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// Where the samples go, as CSV.
+    file: Option<PathBuf>,
+    /// Only these comparisons; may be given more than once.
+    #[arg(long, value_enum)]
+    only: Vec<Comparison>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Comparison {
+    Execution,
+    Validation,
+    Import,
+}
+
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    let repetitions = match args.next().map(|n| n.parse::<usize>()) {
-        None => 11,
-        Some(Ok(n)) if n > 0 => n,
-        Some(_) => {
-            eprintln!("usage: ratios [REPETITIONS [FILE.csv]]");
-            return ExitCode::from(2);
-        }
-    };
-    match run(repetitions, args.next()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("ratios: {e}");
@@ -85,7 +97,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let is_asked = |comparison| arguments.only.is_empty() || arguments.only.contains(&comparison);
+    let repetitions = arguments.repetitions as usize;
+    let mut lanes = Vec::new();
+    if is_asked(Comparison::Execution) || is_asked(Comparison::Validation) {
+        lanes.extend(mainnet(repetitions, is_asked)?);
+    }
+    if is_asked(Comparison::Import) {
+        lanes.extend(import::all(repetitions)?);
+    }
+    if let Some(path) = &arguments.file {
+        let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
+        for lane in &lanes {
+            for (i, s) in lane.totals().enumerate() {
+                let cpu = s.cpu.map_or(String::new(), |cpu| format!("{cpu:.6}"));
+                writeln!(text, "{},{i},{:.6},{cpu}", lane.name, s.wall).map_err(|e| e.to_string())?;
+            }
+        }
+        std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Lanes over mainnet blocks.
+fn mainnet(repetitions: usize, is_asked: impl Fn(Comparison) -> bool) -> Result<Vec<Lane>, String> {
     let dataset = Dataset::mainnet()?;
     let file = &dataset.file;
     let codes = lanes::codes(file)?;
@@ -97,20 +133,14 @@ fn run(repetitions: usize, csv: Option<String>) -> Result<(), String> {
         dataset.origin,
         blocks.len(),
     );
-    let mut lanes = execution(file, &blocks, codes, repetitions)?;
-    lanes.extend(validation(file, &blocks, repetitions.div_ceil(2))?);
-    lanes.extend(import::all(repetitions)?);
-    if let Some(path) = csv {
-        let mut text = String::from("lane,repetition,wall_s,cpu_s\n");
-        for lane in &lanes {
-            for (i, s) in lane.totals().enumerate() {
-                let cpu = s.cpu.map_or(String::new(), |cpu| format!("{cpu:.6}"));
-                writeln!(text, "{},{i},{:.6},{cpu}", lane.name, s.wall).map_err(|e| e.to_string())?;
-            }
-        }
-        std::fs::write(&path, text).map_err(|e| format!("{path}: {e}"))?;
+    let mut lanes = Vec::new();
+    if is_asked(Comparison::Execution) {
+        lanes.extend(execution(file, &blocks, codes, repetitions)?);
     }
-    Ok(())
+    if is_asked(Comparison::Validation) {
+        lanes.extend(validation(file, &blocks, repetitions.div_ceil(2))?);
+    }
+    Ok(lanes)
 }
 
 fn execution(

@@ -123,7 +123,7 @@ pub fn header_of(node: &dyn Node, number: u64, is_raw: bool) -> Result<Option<(S
     if is_raw {
         let block = block_in(node, &call, number, true, answer)?;
         let Ommers::Headers(ommers) = block.body.ommers else { return Ok(None) };
-        let sealed = SealedHeader { header: block.header, rlp: block.body.header, hash: block.hash };
+        let sealed = SealedHeader { header: *block.header, rlp: block.body.header, hash: block.hash };
         return Ok(Some((sealed, Some(ommers))));
     }
     let uncles: Uncles = value(node, &call, &answer.clone().result(node, &call)?)?;
