@@ -76,7 +76,9 @@ pub(super) fn prepare_all(
     let recovered: Vec<_> = match (options.hints, next) {
         (true, next) => recover_all_with_hints(&envelopes, backend, next),
         (false, None) => recover_all(&envelopes, backend).into_iter().map(without).collect(),
-        (false, next) => recover_all_with_hints(&envelopes, backend, next).into_iter().map(|(r, _)| without(r)).collect(),
+        (false, next) => {
+            recover_all_with_hints(&envelopes, backend, next).into_iter().map(|(r, _)| without(r)).collect()
+        }
     };
     let mut recovered = recovered.into_iter();
     let sign = |(mut input, list): Decoded| {

@@ -143,11 +143,7 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
 }
 
 /// The same with the y of each R, as [`recover_with_roots`] gives it.
-pub fn recover_hinted_with_roots(
-    backend: Backend,
-    signatures: &[Signature],
-    hints: &Hints<'_>,
-) -> Vec<Option<Found>> {
+pub fn recover_hinted_with_roots(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
     if matches!(backend, Backend::Libsecp256k1 | Backend::Wgpu) || hints.keys.is_empty() {
         return recover_with_roots(backend, signatures);
     }

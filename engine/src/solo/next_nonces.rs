@@ -11,7 +11,7 @@ use alloy_primitives::Address;
 use alloy_primitives::map::{AddressHashMap, HashMap, HashSet};
 
 /// Signers that are kept: some 80 MiB. Whoever has met more does not know all, and stops guessing.
-const SIGNERS_MAX: usize = 1 << 19;
+const SIGNERS_MAX: usize = if cfg!(test) { 64 } else { 1 << 19 };
 
 /// Batches without guesses after wrong ones, at most.
 const REST_MOST: u32 = 64;
@@ -191,5 +191,135 @@ impl NextNonces {
             }
         }
         self.wait(place, next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody: as key and as address the same number.
+    fn found(who: u8) -> Found {
+        Found { key: PublicKey([who; 64]), root: [0; 32] }
+    }
+
+    fn sent(nonce: u64) -> Signed {
+        Signed { nonce, is_transaction: true }
+    }
+
+    fn tuple(nonce: u64) -> Signed {
+        Signed { nonce, is_transaction: false }
+    }
+
+    /// Lets a batch pass, whose rows are signed by these (0: nobody's); who was guessed (0: nobody).
+    fn pass(next: &mut NextNonces, batch: &[(Signed, u8)]) -> Vec<u8> {
+        let guesses = next.guess(batch.iter().map(|row| row.0));
+        let known: Vec<Found> = batch.iter().map(|row| found(row.1)).collect();
+        let rows = batch.iter().zip(&known);
+        let rows = rows.map(|(row, found)| (row.0, (row.1 > 0).then_some((Address::repeat_byte(row.1), found))));
+        next.learn(&guesses, rows);
+        let hints = guesses.hints();
+        (0..batch.len())
+            .map(|i| hints.signers.get(i).and_then(|place| hints.keys.get(*place as usize)).map_or(0, |key| key.0[0]))
+            .collect()
+    }
+
+    #[test]
+    fn whoever_alone_has_a_nonce_next_is_guessed_again_and_again() {
+        let mut next = NextNonces::new(true);
+        assert_eq!(pass(&mut next, &[(sent(0), 1), (sent(1), 1), (sent(0), 2)]), [0, 0, 0], "nobody is known");
+        // 1 has 2 next, 2 has 1 next; within the batch as across batches.
+        assert_eq!(pass(&mut next, &[(sent(2), 1), (sent(1), 2), (sent(3), 1), (sent(4), 1)]), [1, 2, 1, 1]);
+        // 1 has 5 next, 2 has 2 next; 3 is new, and whatever 3 signs in this batch is nobody's.
+        assert_eq!(pass(&mut next, &[(sent(0), 3), (sent(2), 2), (sent(1), 3), (sent(5), 1)]), [0, 2, 0, 1]);
+        assert_eq!(pass(&mut next, &[(sent(2), 3), (sent(9), 4)]), [3, 0]);
+        assert_eq!(next.counts(), (7, 0));
+    }
+
+    #[test]
+    fn two_who_have_one_nonce_next_are_not_guessed_nor_what_one_of_them_may_sign_after_it() {
+        let mut next = NextNonces::new(true);
+        pass(&mut next, &[(sent(0), 1), (sent(0), 2), (sent(0), 3), (sent(1), 3)]);
+        // 1 and 2 have 1 next, and 3 has 2: once one of them has signed with 1, the next with 2 may be his.
+        assert_eq!(pass(&mut next, &[(sent(1), 2), (sent(2), 2), (sent(3), 2)]), [0, 0, 0]);
+        // 1 has 1 next, 3 has 2, 2 has 4.
+        assert_eq!(pass(&mut next, &[(sent(4), 2), (sent(1), 1)]), [2, 1]);
+        assert_eq!(pass(&mut next, &[(sent(2), 1)]), [0], "1 and 3");
+        assert_eq!(pass(&mut next, &[(sent(2), 3), (sent(5), 2)]), [3, 2]);
+        assert_eq!(next.counts().1, 0);
+    }
+
+    #[test]
+    fn set_code_tuples_are_not_guessed_and_move_those_who_are_known() {
+        let mut next = NextNonces::new(true);
+        pass(&mut next, &[(sent(0), 1), (sent(7), 2)]);
+        // A tuple of 2, who has 8 next; what has 9 may be his, and is nobody's within the batch.
+        assert_eq!(pass(&mut next, &[(sent(1), 1), (tuple(8), 2), (sent(9), 2)]), [1, 0, 0]);
+        assert_eq!(pass(&mut next, &[(tuple(20), 2), (tuple(10), 2)]), [0, 0], "the first is void");
+        assert_eq!(pass(&mut next, &[(sent(11), 2)]), [2]);
+        assert_eq!(pass(&mut next, &[(tuple(0), 3), (sent(12), 2)]), [0, 2]);
+        assert_eq!(pass(&mut next, &[(sent(1), 3)]), [0], "a tuple alone makes nobody known");
+        assert_eq!(next.counts().1, 0);
+    }
+
+    #[test]
+    fn after_wrong_guesses_there_are_none_for_a_while_and_what_was_learnt_is_right() {
+        let mut next = NextNonces::new(true);
+        pass(&mut next, &[(sent(0), 1)]);
+        // Another has the nonce; then nobody.
+        assert_eq!(pass(&mut next, &[(sent(1), 2), (sent(2), 2)]), [1, 1]);
+        assert_eq!(next.counts(), (2, 2));
+        // 1 has 1 next still, and 2 has 3; one batch rests.
+        assert_eq!(pass(&mut next, &[(sent(3), 2)]), [0]);
+        assert_eq!(pass(&mut next, &[(sent(4), 0), (sent(1), 1)]), [2, 1], "nobody's was guessed");
+        for batch in 0..3 {
+            assert_eq!(pass(&mut next, &[]), [0; 0], "rests, {batch}");
+            assert_eq!(next.rest, 2 - batch);
+        }
+        assert_eq!(pass(&mut next, &[(sent(4), 2), (sent(2), 1)]), [2, 1], "as it was before the wrong guess");
+        for _ in 0..2 * REST_MOST {
+            next.rest = 0;
+            pass(&mut next, &[(sent(3), 3), (sent(5), 3)]);
+            assert!(next.rest <= REST_MOST);
+            pass(&mut next, &[(sent(2), 1), (sent(4), 2)]);
+        }
+    }
+
+    #[test]
+    fn without_the_beginning_or_with_too_many_nobody_is_guessed() {
+        let mut next = NextNonces::new(false);
+        for nonce in 0..3 {
+            assert_eq!(pass(&mut next, &[(sent(nonce), 1)]), [0]);
+        }
+        let mut next = NextNonces::new(true);
+        for who in 1..=SIGNERS_MAX as u8 {
+            pass(&mut next, &[(sent(10 * u64::from(who)), who)]);
+        }
+        assert_eq!(pass(&mut next, &[(sent(31), 3)]), [3]);
+        assert_eq!(pass(&mut next, &[(sent(0), 0xff), (sent(32), 3)]), [0, 3], "one too many");
+        assert_eq!(pass(&mut next, &[(sent(33), 3)]), [0]);
+        assert_eq!((next.counts(), next.signers.len()), ((2, 0), 0));
+    }
+
+    /// Many who sign now and then, in batches: guesses are right, and most rows have one.
+    #[test]
+    fn a_long_chain_is_guessed_without_a_mistake() {
+        let (mut next, mut nonces, mut state) = (NextNonces::new(true), [0_u64; 40], 1_u64);
+        let mut rows = 0;
+        for _ in 0..300 {
+            let mut batch = Vec::new();
+            for _ in 0..20 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // The lower a number, the oftener it signs.
+                let who = ((state >> 33) % 40 * ((state >> 50) % 40) / 40) as usize;
+                batch.push((sent(nonces[who]), who as u8 + 1));
+                nonces[who] += 1;
+            }
+            pass(&mut next, &batch);
+            rows += 20;
+        }
+        let (guessed, wrong) = next.counts();
+        assert_eq!(wrong, 0);
+        assert!(2 * guessed > rows, "{guessed} of {rows}");
     }
 }

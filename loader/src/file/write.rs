@@ -369,7 +369,9 @@ impl Writer {
             return Err(self.refuse(place(), "number of 2^40 or more"));
         }
         if !(2..INDEX_BOUND).contains(&rows) {
-            return Err(self.refuse(place(), format!("{rows} transactions: a block has opening and closing, below 2^24")));
+            return Err(
+                self.refuse(place(), format!("{rows} transactions: a block has opening and closing, below 2^24"))
+            );
         }
         if u64::from(row_first) + rows > u64::from(ROW_BOUND) || self.row_firsts.len() >= u32::MAX as usize {
             return Err(self.refuse(place(), "too many transactions or blocks for one file"));

@@ -6,7 +6,7 @@ use super::super::field::scalar::One;
 use super::super::msm::{Msm, Scalars};
 use super::super::scalar::{Curve, Secp256k1};
 use super::super::words::{FIELD_PRIME, ORDER, from_bytes, sub, to_bytes};
-use super::super::{Hints, PublicKey, Signature, library};
+use super::super::{Found, Hints, PublicKey, Signature, library};
 use super::edges::{edge_rows, times_mod_n};
 use super::{Draw, for_each_variant, negated, signed, small};
 use crate::secp256k1::group::multiply_two;
@@ -57,6 +57,11 @@ impl World {
     fn expected(&self) -> Vec<Option<PublicKey>> {
         self.rows.iter().map(library::recover).collect()
     }
+
+    fn found(&self) -> Vec<Option<Found>> {
+        let found = |row: &Signature| Some(Found { key: library::recover(row)?, root: root(row)? });
+        self.rows.iter().map(found).collect()
+    }
 }
 
 /// A verifier that tests batches of any size, and bisects to the end.
@@ -74,14 +79,15 @@ fn valid_batches<L: Lanes>() {
             let world = World::new(rows, signers, &mut draw);
             for with_roots in [true, false] {
                 verifier.checks = (0, 0);
-                let got = verifier.recover(&world.rows, &world.hints(with_roots));
-                assert!(got == world.expected(), "{rows} rows, {signers} signers, roots {with_roots}");
+                let got = verifier.recover_with_roots(&world.rows, &world.hints(with_roots));
+                assert!(got == world.found(), "{rows} rows, {signers} signers, roots {with_roots}");
                 assert_eq!(verifier.checks, (1, rows as u64), "one check is enough");
             }
         }
     }
     let world = World::of_edges();
     for with_roots in [true, false] {
+        assert!(verifier.recover_with_roots(&world.rows, &world.hints(with_roots)) == world.found());
         assert!(verifier.recover(&world.rows, &world.hints(with_roots)) == world.expected());
     }
     assert_eq!(verifier.recover(&[], &Hints::default()), []);
