@@ -44,7 +44,7 @@ fn check(block: &SourceBlock) {
     assert_eq!(block.number, block.header.number);
     assert_eq!(keccak256(&block.body.header), block.hash, "block {number}");
     assert_eq!(block.hash, block.header.hash_slow(), "block {number}");
-    assert_eq!(Header::decode(&mut block.body.header.as_ref()).as_ref(), Ok(&block.header), "block {number}");
+    assert_eq!(Header::decode(&mut block.body.header.as_ref()).as_ref(), Ok(&*block.header), "block {number}");
     assert_eq!(ordered_trie_root_encoded(&block.transactions), block.header.transactions_root, "block {number}");
     for transaction in &block.transactions {
         let decoded = TxEnvelope::decode_2718_exact(transaction);

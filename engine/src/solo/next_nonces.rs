@@ -133,11 +133,12 @@ impl NextNonces {
         guesses: &Guesses,
         rows: impl Iterator<Item = (Signed, Option<(Address, &'a Found)>)> + Clone,
     ) {
-        let is_wrong = |(guess, (_, found)): (&u32, (Signed, Option<(Address, &Found)>))| {
-            guesses.keys.get(*guess as usize).is_some_and(|key| found.is_none_or(|(_, found)| found.key != *key))
-        };
-        let wrong = guesses.signers.iter().zip(rows.clone()).filter(|row| is_wrong(*row)).count();
-        self.counts = (self.counts.0 + self.moved.len() as u64, self.counts.1 + wrong as u64);
+        let mut wrong = 0;
+        for (guess, (_, found)) in guesses.signers.iter().zip(rows.clone()) {
+            let guessed = guesses.keys.get(*guess as usize);
+            wrong += u64::from(guessed.is_some_and(|key| found.is_none_or(|(_, found)| found.key != *key)));
+        }
+        self.counts = (self.counts.0 + self.moved.len() as u64, self.counts.1 + wrong);
         if wrong > 0 {
             while let Some((place, next)) = self.moved.pop() {
                 self.set_next(place, next);

@@ -86,7 +86,7 @@ fn an_ere_file_is_read_with_and_without_what_may_be_missing() {
 fn a_folder_of_eras_of_both_formats_is_one_chain() {
     let world = World::new();
     let plain = blocks(&world, 4, 9);
-    let headers: Vec<_> = plain.iter().map(|block| Header::clone(&block.header)).collect();
+    let headers: Vec<_> = plain.iter().map(|block| *block.header.clone()).collect();
     write(&world.path("f/a.era1"), crate::era1::era1_of(&headers[..2]));
     write(&world.path("f/b.erae"), Ere::new(&plain[2..4], U256::from(7), Some(&roots)).file());
     write(&world.path("f/c.ere"), Ere::new(&plain[4..], U256::from(7), Some(&roots)).file());
