@@ -92,6 +92,8 @@ fn other_commands_are_as_documented() {
     let out = out.to_str().expect("a path in UTF-8");
     let generate = ["generate", "--moves", "10000", "--plant", "double-use=1", "-o", out];
     assert_eq!(printed(&args(&generate)), documented("## `generate`"));
+    let generate = ["generate", "--profile", "transfers", "--blocks", "1", "--transactions", "2", "-o", out];
+    assert_eq!(printed(&args(&generate)), documented("## `generate --profile`"));
     let lists = folder.path().join("lists.jsonl");
     let lists = lists.to_str().expect("a path in UTF-8");
     let ran = Command::new(env!("CARGO_BIN_EXE_manaflow")).args(["export", file, "--bal", "-o", lists]).output();

@@ -9,6 +9,7 @@ pub mod block;
 pub mod cpu;
 pub mod double_use;
 pub mod fixture;
+pub mod generate;
 pub mod gpu;
 pub mod import;
 pub mod keccak;

@@ -3,6 +3,7 @@
 //! `MANAFLOW_ETHEREUMJS` names its program; else it is looked for where `.ci/run` installs it.
 
 use crate::ways::Imported;
+use crate::{run, text};
 use manaflow_datasets::skip;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -103,4 +104,25 @@ fn ethereumjs_serves_geth600() {
 #[test]
 fn ethereumjs_serves_execapis() {
     check("ethereumjs_serves_execapis", "execapis", 50, &["0..50", "1..50", "20..50"]);
+}
+
+/// What `generate` makes is a chain to the client, which recomputes every root; and what it serves is what was made.
+#[test]
+fn ethereumjs_takes_a_generated_chain() {
+    let test = "ethereumjs_takes_a_generated_chain";
+    let Some(program) = program() else {
+        skip(test, "no @ethereumjs/client: npm install --prefix target/ethereumjs @ethereumjs/client@0.10.5");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("made.mana");
+    let plan =
+        ["--profile", "mixed", "--blocks", "6", "--transactions", "40", "--accounts", "30", "--distribution", "zipf"];
+    let output = ["--sources", text(folder.path()), "-o", text(&file)];
+    let (code, _, err) = run(&[&["generate"][..], &plan, &output].concat());
+    assert_eq!(code, 0, "{err}");
+    let chain = Imported::new(&folder.path().join("chain.rlp"), &folder.path().join("genesis.json"));
+    assert!(std::fs::read(&file).expect("a file") == std::fs::read(&chain.file).expect("a file"));
+    let client = start(&program, &chain, 6);
+    chain.check(&client.url, "0..6", &[]);
 }

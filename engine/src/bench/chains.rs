@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct ChainPlan<'a> {
     /// The blocks. They are opened anew where opening is part of what is measured.
     pub file: &'a BlockFile,
+    /// What they are called, before how many they are.
+    pub name: &'a str,
     /// Who does the work of a validation.
     pub backends: Backends,
     /// Turns.
@@ -27,7 +29,7 @@ impl ChainPlan<'_> {
     }
 
     fn name(&self) -> String {
-        format!("{} blocks", self.file.block_count())
+        format!("{} {} blocks", self.name, self.file.block_count()).trim_start().to_owned()
     }
 }
 

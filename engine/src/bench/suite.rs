@@ -143,6 +143,8 @@ impl Sizes {
 pub struct Suite<'a> {
     /// Blocks of decoding, execution and pipeline.
     pub file: &'a BlockFile,
+    /// Chains that are measured beside it, by name: execution and pipeline.
+    pub chains: &'a [(String, BlockFile)],
     /// Who does the work of the pipeline.
     pub backends: Backends,
     /// Time.
@@ -171,7 +173,15 @@ impl Suite<'_> {
     fn on_pool(&self, stage: Stage, is_first: bool) -> Result<Vec<Line>, BenchError> {
         let (effort, sizes) = (self.effort, &self.sizes);
         let samples = |quick, default, full| sizes.samples.unwrap_or_else(|| effort.pick(quick, default, full));
-        let chain = ChainPlan { file: self.file, backends: self.backends, samples: samples(3, 9, 21) };
+        let plan = |file, name, samples| ChainPlan { file, name, backends: self.backends, samples };
+        let chain = plan(self.file, "", samples(3, 9, 21));
+        let with_chains = |measure: fn(&ChainPlan<'_>) -> Result<Vec<Line>, BenchError>| {
+            let mut lines = measure(&chain)?;
+            for (name, file) in self.chains {
+                lines.extend(measure(&plan(file, name, samples(3, 3, 9)))?);
+            }
+            Ok(lines)
+        };
         match stage {
             Stage::Hashes => {
                 let (lengths, rows) = (sizes.lengths.clone(), sizes.messages);
@@ -195,8 +205,8 @@ impl Suite<'_> {
             }
             Stage::Decoding if !is_first => Ok(Vec::new()),
             Stage::Decoding => decoding(&chain).map(|lines| self.with_bandwidth(lines)),
-            Stage::Execution => execution(&chain),
-            Stage::Pipeline => pipeline(&chain),
+            Stage::Execution => with_chains(execution),
+            Stage::Pipeline => with_chains(pipeline),
         }
     }
 
@@ -250,7 +260,8 @@ mod tests {
         let file = BlockFile::open(manaflow_datasets::sample("mainnet.mana")).expect("the sample is there");
         let backends = Backends::choose(crate::backend::Forced::default()).expect("backends that are proven");
         let sizes = Sizes { samples: Some(1), ..Sizes::of(Effort::Quick) };
-        let suite = Suite { file: &file, backends, effort: Effort::Quick, sizes, threads: vec![1, 2] };
+        let chains = [("samples".to_owned(), BlockFile::open(file.path()).expect("it is a block file"))];
+        let suite = Suite { file: &file, chains: &chains, backends, effort: Effort::Quick, sizes, threads: vec![1, 2] };
         for stage in [Stage::Decoding, Stage::Execution, Stage::Pipeline] {
             let lines = suite.run(stage).expect("it is measured");
             assert!(lines.iter().all(|line| line.stage == stage.name() && line.per_second > 0.0), "{lines:?}");

@@ -164,7 +164,8 @@ fn trie_of(store: &StateStore, mut trie: StateTrie) -> Result<StateTrie, ImportE
     Ok(trie)
 }
 
-fn allocations(genesis: &Genesis) -> Vec<Allocation> {
+/// What a genesis allocates.
+pub(crate) fn allocations(genesis: &Genesis) -> Vec<Allocation> {
     let allocation = |(&addr, account): (&_, &manaflow_loader::source::Account)| Allocation {
         addr,
         balance: account.balance,

@@ -9,6 +9,7 @@ mod prepare;
 mod replay;
 mod snapshot;
 
+pub(crate) use chain::allocations;
 pub use prepare::prepare;
 pub use snapshot::snapshot_state;
 

@@ -48,6 +48,41 @@ impl Distribution {
     }
 }
 
+/// Draws numbers below a count by a distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranks {
+    distribution: Distribution,
+    count: u64,
+    /// Spreads ranks over numbers: shares no factor with the count.
+    stride: u64,
+}
+
+impl Ranks {
+    /// Of numbers below `count`, at least one.
+    pub fn new(distribution: Distribution, count: u64) -> Self {
+        let mut stride = (count as f64 * 0.618) as u64 | 1;
+        while greatest_common_divisor(stride, count) != 1 {
+            stride += 2;
+        }
+        Self { distribution, count, stride }
+    }
+
+    /// The next one; of a row's, whether it is the first.
+    pub fn draw(&self, random: &mut SplitMix64, is_first: bool) -> u64 {
+        match self.distribution {
+            Distribution::Hot if is_first => 0,
+            Distribution::Uniform | Distribution::Hot => random.below(self.count),
+            Distribution::Zipf => loop {
+                let octave = random.below(u64::from(self.count.ilog2()) + 1);
+                let rank = (1 << octave) + random.below(1 << octave) - 1;
+                if rank < self.count {
+                    break ((u128::from(rank) * u128::from(self.stride)) % u128::from(self.count)) as u64;
+                }
+            },
+        }
+    }
+}
+
 /// What can be planted, by the reason that double use gives for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Violation {
@@ -192,8 +227,7 @@ pub struct History<'a> {
     plan: &'a Plan,
     random: SplitMix64,
     live: Vec<Live>,
-    /// Spreads ranks over cells: shares no factor with their number.
-    stride: u64,
+    ranks: Ranks,
     /// Moves to come.
     left: u64,
     /// Next block and row.
@@ -211,11 +245,6 @@ impl<'a> History<'a> {
     /// Before its first block.
     pub fn new(plan: &'a Plan) -> Self {
         let mut random = SplitMix64(plan.seed);
-        let cells = u64::from(plan.cells);
-        let mut stride = (cells as f64 * 0.618) as u64 | 1;
-        while greatest_common_divisor(stride, cells) != 1 {
-            stride += 2;
-        }
         let of_kind = |&(violation, count): &(Violation, u32)| std::iter::repeat_n(violation, count as usize);
         let mut kinds: Vec<Violation> = plan.planted.iter().flat_map(of_kind).collect();
         random.shuffle(&mut kinds);
@@ -229,7 +258,7 @@ impl<'a> History<'a> {
             plan,
             random,
             live: vec![Live::default(); plan.cells as usize],
-            stride,
+            ranks: Ranks::new(plan.distribution, u64::from(plan.cells)),
             left: plan.moves,
             number: 0,
             row: 0,
@@ -272,7 +301,8 @@ impl<'a> History<'a> {
         let mut cells = [0; ROW_MOVES as usize];
         let mut count = 0;
         while count < wanted {
-            let cell = self.draw(count == 0);
+            // Below the plan's cells.
+            let cell = self.ranks.draw(&mut self.random, count == 0) as u32;
             if !cells[..count].contains(&cell) {
                 cells[count] = cell;
                 count += 1;
@@ -283,21 +313,6 @@ impl<'a> History<'a> {
             self.one_move(index, cell, out);
         }
         self.left -= count as u64;
-    }
-
-    fn draw(&mut self, is_first: bool) -> u32 {
-        let cells = u64::from(self.plan.cells);
-        match self.plan.distribution {
-            Distribution::Hot if is_first => 0,
-            Distribution::Uniform | Distribution::Hot => self.random.below(cells) as u32,
-            Distribution::Zipf => loop {
-                let octave = self.random.below(u64::from(cells.ilog2()) + 1);
-                let rank = (1 << octave) + self.random.below(1 << octave) - 1;
-                if rank < cells {
-                    break ((u128::from(rank) * u128::from(self.stride)) % u128::from(cells)) as u32;
-                }
-            },
-        }
     }
 
     fn one_move(&mut self, index: u64, cell: u32, out: &mut NumberedMoves) {

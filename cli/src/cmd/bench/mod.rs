@@ -3,6 +3,7 @@
 mod environment;
 mod results;
 
+use super::generate::profiles;
 use crate::exit::{Code, Failure};
 use crate::output::{check_output, grouped, tell, write_to};
 use crate::page;
@@ -59,7 +60,8 @@ pub struct Args {
     /// More sizes and more turns, as long as it takes.
     #[arg(long)]
     full: bool,
-    /// Blocks of decoding, execution and pipeline; default: mainnet blocks that the program brings.
+    /// Blocks of decoding, execution and pipeline; default: mainnet blocks that the program brings, and for the last two, unless
+    /// --quick, a chain of each profile of `generate` beside them.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Numbers of worker threads; default: one, and all cores.
@@ -179,7 +181,13 @@ fn measured(args: &Args) -> Result<Code, Failure> {
     let results = super::watched(std::slice::from_ref(&path), || {
         let file = BlockFile::open(&path)?;
         let input = args.input.as_deref().unwrap_or(Path::new("mainnet.mana, which the program brings"));
-        let suite = Suite { file: &file, backends, effort, sizes: sizes(args, effort), threads: threads(args) };
+        let of_chains = stages(args).iter().any(|stage| matches!(stage, Stage::Execution | Stage::Pipeline));
+        let chains = match of_chains && args.input.is_none() && effort != Effort::Quick {
+            true => profiles(bundled.path(), backends)?,
+            false => Vec::new(),
+        };
+        let (sizes, threads) = (sizes(args, effort), threads(args));
+        let suite = Suite { file: &file, chains: &chains, backends, effort, sizes, threads };
         let environment = Environment::here(&path, input, &suite.threads)?;
         let (lines, skipped) = all_stages(&stages(args), &suite)?;
         let most = suite.threads.iter().copied().max().unwrap_or(1);
