@@ -161,18 +161,18 @@ fn import_made(
 ) -> Result<(Counts, u64), Failure> {
     let options = source::Options { genesis: Some(made.genesis.clone()), ..source::Options::default() };
     let recognised = recognise(std::slice::from_ref(&made.chain), &options)?;
-    let versions = format!("manaflow {}", env!("CARGO_PKG_VERSION"));
+    let versions = super::import::versions();
     let mut series = Series::create(output, &recognised.rules, &versions).map_err(super::unwritable)?;
     let imported = import_by(&recognised, &mut series, import::Options { backends, hints: true }, progress)?;
     let pieces = series.finish().map_err(super::unwritable)?;
     Ok((imported.counts, pieces.iter().map(|piece| piece.bytes).sum()))
 }
 
-/// A small chain of each profile in a folder, by the profile's name: 10 blocks of 200 transactions of 1,000 accounts, drawn by
+/// A small chain of each profile in a folder, by the profile's name: 5 blocks of 200 transactions of 1,000 accounts, drawn by
 /// Zipf's law.
 pub fn profiles(folder: &Path, backends: Backends) -> Result<Vec<(String, BlockFile)>, Failure> {
     let chain = |profile: Profile| {
-        let (accounts, blocks, transactions, distribution) = (1000, 10, 200, Distribution::Zipf);
+        let (accounts, blocks, transactions, distribution) = (1000, 5, 200, Distribution::Zipf);
         let plan = generate::Plan { profile, accounts, blocks, transactions, distribution, seed: 0 };
         let made = generate::write(folder, &plan, |_| ()).map_err(failure)?;
         let path = folder.join(profile.name()).with_extension("mana");

@@ -68,6 +68,19 @@ fn watched<T>(paths: &[PathBuf], work: impl FnOnce() -> Result<T, Failure>) -> R
     done.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// Runs what a damaged store may make panic, without its words: a panic says that the store in `folder` is damaged.
+fn unharmed<T>(folder: &Path, work: impl FnOnce() -> T) -> Result<T, Failure> {
+    let before = take_hook();
+    set_hook(Box::new(|_| ()));
+    let done = catch_unwind(AssertUnwindSafe(work));
+    set_hook(before);
+    done.map_err(|_| {
+        let reason =
+            "the state is damaged: give back a copy, or remove it and all files of the series, and import again";
+        Failure::Input(format!("{}: {reason}", folder.display()))
+    })
+}
+
 /// Where a block file is to be written. Refuses what it cannot be, before any work is done.
 fn block_file_output(path: &Path, inputs: &[PathBuf]) -> Result<PathBuf, Failure> {
     if path.as_os_str() == "-" {
@@ -79,8 +92,9 @@ fn block_file_output(path: &Path, inputs: &[PathBuf]) -> Result<PathBuf, Failure
     if path.metadata().is_ok_and(|m| !m.is_file()) {
         return Err(Failure::Usage(format!("{}: is no regular file, which a block file is", path.display())));
     }
-    // A link is followed, so that it stays one.
-    Ok(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()))
+    // A link is followed, so that it stays one; also where nothing is yet.
+    let target = || path.read_link().ok().map(|target| path.parent().unwrap_or(Path::new("")).join(target));
+    Ok(path.canonicalize().ok().or_else(target).unwrap_or_else(|| path.to_path_buf()))
 }
 
 /// What the system refuses of the output is no fault of the input.

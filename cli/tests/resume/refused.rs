@@ -150,3 +150,54 @@ fn files_that_are_not_of_the_chain() {
     run(0, &line);
     assert!(files(&folder) == whole);
 }
+
+/// A store with a damaged page is refused by name, and never used: neither a wrong file nor a panic comes of it.
+#[test]
+fn a_damaged_state() {
+    let Some(world) = World::new("a_damaged_state", "execapis") else { return };
+    let (folder, state, other) = (world.out("out"), world.path("state"), world.out("whole"));
+    let begun = World { chain: world.path("begun.rlp"), genesis: world.genesis.clone(), ..world_of(&world) };
+    let bytes = read(&world.chain);
+    let mut rest = &bytes[..];
+    for _ in 0..25 {
+        let length = alloy_rlp::Header::decode(&mut rest).expect("a list").payload_length;
+        rest = &rest[length..];
+    }
+    std::fs::write(&begun.chain, &bytes[..bytes.len() - rest.len()]).expect("written");
+    let options = ["--split", "10blocks", "--state", text(&state)];
+    run(0, &begun.import(&folder.join("chain.mana"), &options));
+    run(0, &world.import(&other.join("chain.mana"), &["--split", "10blocks"]));
+    let (store, written, whole) = (read(&state.join("state.redb")), files(&folder), files(&other));
+    let mut draw = draw();
+    let (mut refused, mut taken, output) = (0, 0, folder.join("chain.mana"));
+    let resume = [&options[..], &["--resume"]].concat();
+    for i in 0..60 {
+        let mut damaged = store.clone();
+        let place = draw.below(damaged.len());
+        match i % 3 {
+            0 => damaged[place / 4096 * 4096..][..4096].fill(0xff),
+            _ => damaged[place] ^= 1 << draw.below(8),
+        }
+        std::fs::write(state.join("state.redb"), &damaged).expect("written");
+        let ended = command(&world.import(&output, &resume)).output().expect("it starts");
+        let said = said(&ended);
+        match ended.status.code() {
+            Some(0) => {
+                taken += 1;
+                assert!(files(&folder) == whole, "byte {place}: other files");
+            }
+            Some(3) => {
+                refused += 1;
+                assert!(said.contains(text(&state)) && said.contains("hint: "), "byte {place}: {said}");
+                assert!(files(&folder) == written, "byte {place}: files stay");
+            }
+            other => panic!("byte {place}: {other:?}: {said}"),
+        }
+        assert!(!said.contains("panicked"), "byte {place}: {said}");
+        std::fs::remove_dir_all(&folder).expect("removed");
+        std::fs::create_dir(&folder).expect("created");
+        written.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).expect("written"));
+    }
+    // Pages that hold nothing may be anything.
+    assert!(refused > 5, "{refused} refused, {taken} taken");
+}

@@ -75,14 +75,14 @@ impl FromGenesis<'_> {
             // Files alone do not tell all codes that came to be; from genesis on nobody can be asked for them.
             Kept::Nothing | Kept::Files(_) => {
                 let mut importer = Importer::new(MemoryState::new(Before::Genesis), rules.clone(), trie);
-                out.writer.begin_segment(&self.start)?;
+                out.writer.begin_segment(&self.start).map_err(ImportError::Output)?;
                 self.record(blocks, &mut importer, out, progress)
             }
             Kept::Stored(mut stored) => {
                 let trie = trie.map(|trie| trie_of(&stored.store, trie)).transpose()?;
                 let state = StoredState::new(&mut stored.store, stored.room, &stored.limit);
                 let mut importer = Importer::new(state, rules.clone(), trie);
-                out.writer.begin_segment(&self.start)?;
+                out.writer.begin_segment(&self.start).map_err(ImportError::Output)?;
                 self.record(blocks, &mut importer, out, progress)?;
                 close(importer.state(), out)
             }

@@ -27,9 +27,12 @@ use manaflow_loader::state::StateStore;
 /// Why there is no block file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// A source cannot be read, or the file cannot be written.
+    /// A source cannot be read.
     #[error(transparent)]
     Loader(#[from] manaflow_loader::Error),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Output(manaflow_loader::Error),
     /// A part of a block does not decode.
     #[error("{source_name}: block {block}: {part}: {reason}")]
     Decode {
@@ -70,6 +73,8 @@ impl ImportError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Loader(e) => e.is_input(),
+            // What the system refuses is no input, though it be that something is not there.
+            Self::Output(e) => matches!(e, manaflow_loader::Error::Malformed { .. }),
             Self::Record {
                 error: RecordError::Source { refusal: Refusal::Unavailable { is_input, .. }, .. }, ..
             } => *is_input,
@@ -231,12 +236,12 @@ pub fn import_on(
 fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out<'_>) -> Result<(), ImportError> {
     out.counts.add(&record);
     for (hash, code) in importer.take_codes() {
-        out.writer.code(hash, code.original_byte_slice())?;
+        out.writer.code(hash, code.original_byte_slice()).map_err(ImportError::Output)?;
     }
     for (signer, key) in importer.take_keys() {
-        out.writer.signer_key(signer, &key.0)?;
+        out.writer.signer_key(signer, &key.0).map_err(ImportError::Output)?;
     }
-    out.writer.push(&record)?;
+    out.writer.push(&record).map_err(ImportError::Output)?;
     importer.state().at_border()?;
     if out.writer.is_full() {
         close(importer.state(), out)?;
@@ -246,9 +251,23 @@ fn push<S: State>(record: BlockRecord, importer: &mut Importer<S>, out: &mut Out
 
 /// Finishes the file that is being written; then, and not before, the state may last.
 fn close<S: State>(state: &mut S, out: &mut Out<'_>) -> Result<(), ImportError> {
-    if let (Some(piece), Some(next)) = (out.writer.close()?, out.writer.next()) {
+    if let (Some(piece), Some(next)) = (out.writer.close().map_err(ImportError::Output)?, out.writer.next()) {
         let tip = next.earlier.last().map_or(B256::ZERO, |earlier| keccak256(&earlier.header));
         state.keep(&piece, tip, next)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manaflow_loader::Error;
+    use std::io::ErrorKind::NotFound;
+
+    #[test]
+    fn a_folder_that_goes_away_is_no_fault_of_the_input() {
+        let gone = || Error::io("out")(NotFound.into());
+        assert!(ImportError::Loader(gone()).is_input() && !ImportError::Output(gone()).is_input());
+        assert!(ImportError::Output(Error::malformed("out", "end", "two segments")).is_input());
+    }
 }

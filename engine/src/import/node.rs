@@ -68,9 +68,9 @@ pub(super) fn import(
             let after = replay::state_after(&kept.files, range.numbers.0)?;
             (state, used) = (state.on(after.0), after.1);
             range.go_on(kept.next.first, kept.tip);
-            out.writer.begin_segment(&kept.next)?;
+            out.writer.begin_segment(&kept.next).map_err(ImportError::Output)?;
         }
-        Kept::Nothing | Kept::Stored(_) => out.writer.begin_segment(&range.start)?,
+        Kept::Nothing | Kept::Stored(_) => out.writer.begin_segment(&range.start).map_err(ImportError::Output)?,
     }
     let range = &range;
     out.counts.segments += 1;
@@ -222,7 +222,7 @@ impl<'a> Asked<'a> {
                 nodes.extend(self.before.take_nodes(m.cell.addr, slot));
             }
         }
-        nodes.into_iter().try_for_each(|node| out.writer.state_node(&node)).map_err(ImportError::from)
+        nodes.into_iter().try_for_each(|node| out.writer.state_node(&node)).map_err(ImportError::Output)
     }
 
     /// Records the first `count` blocks: tries them until each finds all that it asks for.

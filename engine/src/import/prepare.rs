@@ -67,8 +67,9 @@ pub(super) fn prepare_all(
     options: Options,
     next: Option<&mut NextNonces>,
 ) -> Result<Vec<BlockInput>, ImportError> {
-    let decoded: Vec<Decoded> =
-        blocks.into_par_iter().map(|block| decode_block(block, name)).collect::<Result<_, ImportError>>()?;
+    // Of several faults the first of the chain is told, whichever is found first.
+    let decoded: Vec<_> = blocks.into_par_iter().map(|block| decode_block(block, name)).collect();
+    let decoded = decoded.into_iter().collect::<Result<Vec<Decoded>, ImportError>>()?;
     let envelopes: Vec<&Envelope> =
         decoded.iter().flat_map(|(_, list)| list.iter().filter_map(|(_, tx)| tx.as_ref())).collect();
     let backend = options.backends.signatures;
@@ -116,7 +117,8 @@ fn decode_block(block: SourceBlock, name: &str) -> Result<Decoded, ImportError> 
             Err(e) if e.reason == Reason::PaymentOverflow => Ok((bytes, None)),
             Err(e) => Err(bad(format!("transaction {}", i + 1), e.why)),
         })
-        .collect::<Result<Vec<_>, ImportError>>()?;
+        .collect::<Vec<_>>();
+    let transactions = transactions.into_iter().collect::<Result<Vec<_>, ImportError>>()?;
     let input = BlockInput {
         body: block.body,
         header: block.header,
@@ -131,4 +133,30 @@ fn decode_block(block: SourceBlock, name: &str) -> Result<Decoded, ImportError> 
 
 fn decode<T: Decodable>(bytes: &Bytes) -> Result<T, String> {
     alloy_rlp::decode_exact(bytes).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block with a transaction that is none.
+    fn bad(number: u64) -> SourceBlock {
+        let mut payload = alloy_rlp::encode(Header { number, ..Header::default() });
+        payload.extend([0xc1, 0xc0, 0xc0]);
+        let mut bytes = Vec::new();
+        alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut bytes);
+        bytes.extend(payload);
+        SourceBlock::from_rlp(&bytes.into()).expect("a block")
+    }
+
+    #[test]
+    fn of_several_faults_the_first_is_told() {
+        for _ in 0..50 {
+            let blocks = (1..40).map(bad).collect();
+            match prepare_all(blocks, "a test", Options::default(), None) {
+                Err(ImportError::Decode { block: 1, part, .. }) => assert_eq!(part, "transaction 1"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

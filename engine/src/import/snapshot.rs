@@ -17,7 +17,7 @@ pub(super) fn import(snapshot: &Snapshot, rules: &ChainRules, out: &mut Out<'_>)
     let mut importer = Importer::new(snapshot_state(snapshot), rules.clone(), None);
     importer.set_backend(out.options.backends.execution);
     let input = prepare_all(vec![snapshot.block.clone()], &name, out.options, None)?.pop().expect("one a block");
-    out.writer.begin_segment(&snapshot.start)?;
+    out.writer.begin_segment(&snapshot.start).map_err(ImportError::Output)?;
     out.counts.segments += 1;
     let record = importer.block(first, input);
     push(record.map_err(|error| ImportError::Record { source_name: name, error })?, &mut importer, out)

@@ -4,7 +4,8 @@
 //! be paid by no balance at all; that is told apart from bytes that are no transaction.
 
 use crate::reason::Reason;
-use alloy_consensus::{EthereumTxEnvelope, Transaction, TxEip4844};
+use alloy_consensus::transaction::RlpEcdsaDecodableTx;
+use alloy_consensus::{EthereumTxEnvelope, Transaction, TxEip4844, TxLegacy};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{U256, U512};
 use alloy_rlp::{Decodable, Header};
@@ -28,8 +29,14 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Undecodable> {
             reason: Reason::PaymentOverflow,
             why: format!("a price beyond 128 bits, and {payment} wei for value and gas"),
         },
-        None => Undecodable { reason: Reason::BadEncoding, why: error.to_string() },
+        None => Undecodable { reason: Reason::BadEncoding, why: why_not(bytes).unwrap_or_else(|| error.to_string()) },
     })
+}
+
+/// What is wrong with a list, which is a legacy transaction or none: the decoder of all types says that it is of no other.
+fn why_not(mut bytes: &[u8]) -> Option<String> {
+    bytes.first().filter(|first| **first >= 0xc0)?;
+    TxLegacy::rlp_decode_signed(&mut bytes).err().map(|error| format!("a legacy transaction: {error}"))
 }
 
 /// What a transaction could have to pay that decodes but for a price beyond 128 bits, if that is beyond 256 bits.
@@ -139,5 +146,13 @@ mod tests {
             assert_eq!(reason(&with(typed, &[(price, U256::MAX), (gas, beyond)])), Some(Reason::BadEncoding));
         }
         assert_eq!(reason(&[5, 0xc0]), Some(Reason::BadEncoding));
+    }
+
+    #[test]
+    fn a_list_that_is_no_transaction_is_told_as_a_list() {
+        let why = |bytes: &[u8]| decode(bytes).expect_err("it is none").why;
+        assert_eq!(why(&with(false, &[(0, U256::from(1) << 64)])), "a legacy transaction: overflow");
+        assert_eq!(why(&[0xc0]), "a legacy transaction: input too short");
+        assert!(!why(&[0x05, 0xc0]).contains("legacy"));
     }
 }

@@ -425,9 +425,11 @@ fn unescaped(text: &str) -> String {
     url::form_urlencoded::parse(format!("={escaped}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
-/// Words without secrets.
+/// Words without secrets, on one line: a node may say anything, and is not to speak for us.
 fn scrub(words: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(words.to_string(), |words, secret| words.replace(secret.as_str(), "…"))
+    let words = secrets.iter().fold(words.to_string(), |words, secret| words.replace(secret.as_str(), "…"));
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    words.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -446,6 +448,11 @@ mod tests {
             assert!(!scrubbed.contains(secret), "{secret}: {scrubbed}");
         }
         assert!(scrubbed.starts_with("cannot reach "));
+    }
+
+    #[test]
+    fn what_a_node_says_stays_on_its_line() {
+        assert_eq!(scrub("denied \r\nall is well\u{1b}[2J", &[]), "denied \\r\\nall is well\\u{1b}[2J");
     }
 
     #[test]

@@ -71,7 +71,11 @@ impl StateStore {
             begin(folder, identity)?;
         }
         let builder_cache = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
-        let db = Database::builder().set_cache_size(builder_cache).open(&path).map_err(|e| failed(&path, e))?;
+        let mut db = Database::builder().set_cache_size(builder_cache).open(&path).map_err(|e| failed(&path, e))?;
+        // Every page against its checksum: what reads rows later does not look at them.
+        if !db.check_integrity().map_err(|e| failed(&path, e))? {
+            return Err(Error::malformed(&path, "store", DAMAGED));
+        }
         let text = |name: &str| -> Result<Option<String>> {
             let read = db.begin_read().map_err(|e| failed(&path, e))?;
             let table = read.open_table(TEXTS).map_err(|e| failed(&path, e))?;
@@ -287,6 +291,9 @@ fn begin(folder: &Path, identity: &Identity) -> Result<()> {
     std::fs::rename(&new, &path).map_err(Error::io(&path))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder))
 }
+
+/// What is said of pages that do not have their checksums.
+const DAMAGED: &str = "is damaged: give back a copy, or remove the state and all files of the series, and import again";
 
 /// What the store says is wrong: with the disk where the system said so, else with its bytes.
 fn failed(path: &Path, error: impl Into<redb::Error>) -> Error {

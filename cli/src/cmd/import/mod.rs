@@ -66,6 +66,11 @@ pub struct Args {
     json: bool,
 }
 
+/// Who makes a block file of executed blocks.
+pub fn versions() -> String {
+    format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION)
+}
+
 /// Runs `import`.
 pub fn run(args: &Args) -> Result<Code, Failure> {
     let inputs: Vec<PathBuf> = args.sources.iter().chain(&args.genesis).cloned().collect();
@@ -107,7 +112,7 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
         let genesis = chain.genesis.path.display();
         tell(&format!("note: the snapshots are taken as blocks of the chain that begins with {genesis}"));
     }
-    let versions = format!("manaflow {}, revm {}", env!("CARGO_PKG_VERSION"), manaflow_engine::REVM_VERSION);
+    let versions = versions();
     let Some(target) = target else { return Err(Failure::Usage("an import needs --output".into())) };
     let state::Plan { series: mut writer, kept, before } = args.state.plan(target, &recognised, &versions)?;
     let blocks_total = asked.as_ref().map_or(0, node::Asked::blocks_total);
@@ -136,6 +141,8 @@ pub fn run(args: &Args) -> Result<Code, Failure> {
             "run": {"seconds": seconds},
         });
         crate::output::write_to("-".as_ref(), format!("{json}\n").as_bytes())?;
+    } else if pieces.is_empty() {
+        crate::output::write_to("-".as_ref(), b"no new file: nothing has come after the last block\n")?;
     } else {
         let text = format!(
             "{}: {} blocks in {} segments, {} transactions, {} moves, {} gas; {} bytes, {seconds:.1} s\n",

@@ -122,6 +122,10 @@ impl StateArgs {
             }
             _ => Vec::new(),
         };
+        // The files are those of the state.
+        if let Some(marker) = store.as_ref().and_then(StateStore::marker) {
+            tell(&format!("resumes at block {}", marker.next.first));
+        }
         let limit = self.split.map_or_else(String::new, |limit| limit.to_string());
         let stored = |store| Box::new(Stored { store, room: Room::of_bytes(self.memory / 2), limit });
         let kept = store.map_or(Kept::Nothing, |store| Kept::Stored(stored(store)));
@@ -207,13 +211,10 @@ impl StateArgs {
         };
         let identity = Identity::new(versions, genesis, recognised.rules.digest(), &files);
         // A half for the cells in use, a quarter for pages; the rest is for what is on its way between them.
-        let store =
-            StateStore::open(folder, &identity, self.resume, self.memory / 4).map_err(crate::cmd::unwritable)?;
+        let store = crate::cmd::unharmed(folder, || StateStore::open(folder, &identity, self.resume, self.memory / 4))?
+            .map_err(crate::cmd::unwritable)?;
         if store.begun_by() != versions {
             tell(&format!("note: {}: was begun by {}", folder.display(), store.begun_by()));
-        }
-        if let Some(marker) = store.marker() {
-            tell(&format!("resumes at block {}", marker.next.first));
         }
         Ok(store)
     }
@@ -241,7 +242,10 @@ impl StateArgs {
             if bytes != Some(file.bytes) {
                 let got = bytes.map_or_else(|| "is not there".into(), |bytes| format!("has {bytes} bytes"));
                 let MarkerFile { first, last, bytes } = file;
-                let reason = format!("{got}; the state names it, blocks {first} to {last} in {bytes} bytes");
+                let reason = format!(
+                    "{got}; the state names it, blocks {first} to {last} in {bytes} bytes: give it back, or remove the state and \
+                     all files of the series, and import again"
+                );
                 return Err(Failure::Input(format!("{}: {reason}", path.display())));
             }
             let whole = open_of_chain(&path, file.first, rules)?;
@@ -267,7 +271,15 @@ impl StateArgs {
         let is_same_limit = marker.is_some_and(|marker| marker.limit == limit.to_string());
         match existing.iter().find(|first| **first > next) {
             Some(first) if !is_same_limit => {
-                let reason = format!("is there already, and the state ends before block {next}: remove it to go on");
+                let beyond = existing.iter().filter(|first| **first > next).count();
+                let state = match marker {
+                    Some(_) => format!("the state ends before block {next}"),
+                    None => "the state is new".to_owned(),
+                };
+                let reason = format!(
+                    "is there already, one of {beyond} files of the series beyond block {next}, and {state}: remove them to \
+                     go on, or give back the state that they have"
+                );
                 Err(Failure::Input(format!("{}: {reason}", name.path(*first).display())))
             }
             _ => Ok(pieces),

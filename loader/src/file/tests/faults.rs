@@ -15,7 +15,7 @@ use tempfile::TempDir;
 fn large() -> Chain {
     let mut chain = sample();
     let mut blocks = Vec::new();
-    for n in 0..2_u64 {
+    for n in 0..5_u64 {
         let mut block = empty_block();
         let moves = (0..1_000_u64).map(|i| {
             let cell = Cell::storage(addr(7), 0, U256::from(n * 1_000 + i));
