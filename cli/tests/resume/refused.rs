@@ -159,7 +159,8 @@ fn a_damaged_state() {
     let begun = World { chain: world.path("begun.rlp"), genesis: world.genesis.clone(), ..world_of(&world) };
     let bytes = read(&world.chain);
     let mut rest = &bytes[..];
-    for _ in 0..25 {
+    // With block 0, three full files: those of the whole, however far the state goes back.
+    for _ in 0..29 {
         let length = alloy_rlp::Header::decode(&mut rest).expect("a list").payload_length;
         rest = &rest[length..];
     }
@@ -199,5 +200,5 @@ fn a_damaged_state() {
         written.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).expect("written"));
     }
     // Pages that hold nothing may be anything.
-    assert!(refused > 5, "{refused} refused, {taken} taken");
+    assert!(refused > 0 && taken > 0, "{refused} refused, {taken} taken");
 }
