@@ -239,11 +239,14 @@ fn entry(key: B256, mapping: B256) -> B256 {
 
 /// The genesis: ether for all, and what of the contracts the profile needs.
 fn genesis_json(plan: &Plan, accounts: &[Account]) -> String {
+    // Whatever has a default is told all the same: not every client knows it.
+    let (zero, nobody) = (B256::ZERO, Address::ZERO);
     let limit = (4 * plan.profile.gas() * u64::from(plan.transactions)).max(GAS_LIMIT_LEAST);
     let mut out = format!(
         r#"{{"config":{{"chainId":{CHAIN_ID},"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
 "constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0,"terminalTotalDifficulty":0,
-"terminalTotalDifficultyPassed":true,"shanghaiTime":0}},"gasLimit":"{limit:#x}","difficulty":"0x0",
+"terminalTotalDifficultyPassed":true,"shanghaiTime":0}},"nonce":"0x0","timestamp":"0x0","extraData":"0x",
+"mixHash":"{zero}","coinbase":"{nobody:?}","gasLimit":"{limit:#x}","difficulty":"0x0",
 "baseFeePerGas":"{FIRST_BASE_FEE:#x}","alloc":{{"#
     );
     let (tokens, has_pool) = match plan.profile {

@@ -124,5 +124,8 @@ fn ethereumjs_takes_a_generated_chain() {
     let chain = Imported::new(&folder.path().join("chain.rlp"), &folder.path().join("genesis.json"));
     assert!(std::fs::read(&file).expect("a file") == std::fs::read(&chain.file).expect("a file"));
     let client = start(&program, &chain, 6);
-    chain.check(&client.url, "0..6", &[]);
+    for range in ["0..6", "3..6"] {
+        chain.check(&client.url, range, &[]);
+        chain.check(&client.url, range, &["--verify-proofs"]);
+    }
 }
