@@ -2,7 +2,7 @@
 //!
 //! Numbers and keys from the definition over integers, not from any code here; the tests hold them against libsecp256k1 and k256.
 
-use super::{Backend, Hints, PublicKey, Signature, gpu, recover_hinted_run, recover_run};
+use super::{Backend, Hints, PublicKey, Signature, gpu, recover_run, verify_run};
 use crate::gpu::GpuError;
 use alloy_primitives::hex;
 
@@ -158,6 +158,8 @@ pub(crate) fn self_test(backend: Backend) -> Result<bool, GpuError> {
     if backend == Backend::Wgpu {
         return Ok(is_right(&gpu::device().recoverer()?.recover(&signatures, false)?.keys));
     }
-    let hinted = recover_hinted_run(backend, &signatures, &Hints { keys: &keys, signers: &signers, roots: &[] });
-    Ok(is_right(&recover_run(backend, &signatures)) && is_right(&hinted))
+    let (mut found, mut hinted) = (vec![None; answers.len()], vec![None; answers.len()]);
+    recover_run(backend, &signatures, &mut found);
+    verify_run(backend, &signatures, &Hints { keys: &keys, signers: &signers, roots: &[] }, &mut hinted);
+    Ok(is_right(&found) && is_right(&hinted))
 }

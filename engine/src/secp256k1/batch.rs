@@ -15,13 +15,14 @@
 //! hints cost less than half of what recovery costs.
 
 use super::field::scalar::One;
-use super::field::{Lanes, Mask, Row, equal, one, work, zero};
-use super::group::{Affine, curve_right_side};
+use super::field::{Lanes, Mask, Row, work, zero};
+use super::group::Affine;
 use super::msm::{Msm, Scalars};
-use super::recover::{Prepared, Recoverer, lift_all, prepare};
-use super::scalar::{Curve, Secp256k1, Signed, invert_scalars, scalar_words};
-use super::words::{FIELD_PRIME, Words, add, from_bytes, is_below, sub, to_bytes};
-use super::{Found, Hints, PublicKey, Signature};
+use super::recover::{Recoverer, lift_all, prepare};
+use super::scalar::{Curve, Secp256k1, invert_scalars};
+use super::split::Halves;
+use super::words::{FIELD_PRIME, ORDER, Words, to_bytes, to_limbs};
+use super::{Hints, Signature, Wanted};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -62,9 +63,14 @@ struct Candidate {
     place: u32,
     /// Place of its key.
     key: u32,
-    row: Prepared,
-    /// R.y.
-    y: Words,
+}
+
+/// What a check is about: rows, and R.y of each.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a> {
+    signatures: &'a [Signature],
+    /// R.y of each candidate's row, canonical, most significant byte first.
+    roots: &'a [[u8; 32]],
 }
 
 /// Verifies batches. One a thread; keeps its scratch space.
@@ -72,6 +78,11 @@ struct Candidate {
 pub(crate) struct Verifier<L> {
     msm: Msm<L>,
     recoverer: Recoverer<L>,
+    /// Keys that can be used; of others, no point.
+    keys: Vec<Row>,
+    candidates: Vec<Candidate>,
+    /// R.y by place, where no hint says it.
+    roots: Vec<[u8; 32]>,
     rows: Vec<Row>,
     scalars: [Scalars; 2],
     /// Of each key, the place among those of this check, and the sum of its a u2.
@@ -106,6 +117,9 @@ impl<L: Lanes> Verifier<L> {
         Self {
             msm: Msm::new(),
             recoverer: Recoverer::new(),
+            keys: Vec::new(),
+            candidates: Vec::new(),
+            roots: Vec::new(),
             rows: Vec::new(),
             scalars: Default::default(),
             places: Vec::new(),
@@ -121,121 +135,138 @@ impl<L: Lanes> Verifier<L> {
         }
     }
 
-    /// What recovery gives for each row, whatever the hints say.
-    pub(crate) fn recover(&mut self, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
-        self.recover_with_roots(signatures, hints).into_iter().map(|found| found.map(|found| found.key)).collect()
-    }
-
-    /// The same with R.y.
-    pub(crate) fn recover_with_roots(&mut self, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
-        let mut out = vec![None; signatures.len()];
+    /// What recovery gives for each row, whatever the hints say. `out` has a place a row, and `None` in each.
+    pub(crate) fn recover<W: Wanted>(&mut self, signatures: &[Signature], hints: &Hints<'_>, out: &mut [Option<W>]) {
+        assert_eq!(signatures.len(), out.len());
         let mut singly: Vec<u32> = Vec::new();
-        let keys = L::enter(CheckKeys { verifier: self, hints });
-        let mut candidates = self.candidates(signatures, hints, &keys, &mut singly);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        L::enter(CheckKeys { verifier: self, hints });
+        let has_roots = hints.roots.len() == signatures.len();
+        let roots = has_roots.then_some(hints.roots);
+        L::enter(Choose { verifier: self, signatures, hints, roots, candidates: &mut candidates, singly: &mut singly });
+        let mut lifted = std::mem::take(&mut self.roots);
+        if !has_roots {
+            lifted.resize(signatures.len(), [0; 32]);
+            L::enter(Lift { verifier: self, signatures, candidates: &mut candidates, roots: &mut lifted });
+        }
+        let rows = Rows { signatures, roots: roots.unwrap_or(&lifted) };
         if candidates.len() < self.limits.batch_from {
             singly.extend(candidates.drain(..).map(|c| c.place));
         }
         let mut bad = Vec::new();
-        let probed = self.probe(&mut candidates, &keys, &mut bad);
-        self.bisect(&mut candidates[probed..], &keys, &mut bad);
-        let is_bad: std::collections::HashSet<u32> = bad.iter().copied().collect();
-        for c in candidates.iter().filter(|c| !is_bad.contains(&c.place)) {
-            out[c.place as usize] = Some(Found { key: hints.keys[c.key as usize], root: to_bytes(&c.y) });
+        let probed = self.probe(&mut candidates, rows, &mut bad);
+        self.bisect(&mut candidates[probed..], rows, &mut bad);
+        for c in &candidates {
+            out[c.place as usize] = Some(W::new(&hints.keys[c.key as usize], &rows.roots[c.place as usize]));
         }
+        // Places of bad rows are written again, whatever they recover to.
         singly.extend(bad);
-        let rows: Vec<Signature> = singly.iter().map(|place| signatures[*place as usize]).collect();
-        for (place, found) in singly.iter().zip(self.recoverer.recover_with_roots(&rows)) {
+        let left: Vec<Signature> = singly.iter().map(|place| signatures[*place as usize]).collect();
+        let mut found = vec![None; left.len()];
+        self.recoverer.recover(&left, &mut found);
+        for (place, found) in singly.iter().zip(found) {
             out[*place as usize] = found;
         }
-        out
+        (self.candidates, self.roots) = (candidates, lifted);
+    }
+
+    /// Keys on the curve, as rows; of others, no point.
+    #[inline(always)]
+    fn check_keys(&mut self, hints: &Hints<'_>) {
+        self.keys.clear();
+        for chunk in hints.keys.chunks(L::LANES) {
+            let mut halves = [[&[0; 32]; 8]; 2];
+            for (lane, key) in chunk.iter().enumerate() {
+                let (of_key, _) = key.0.as_chunks::<32>();
+                (halves[0][lane], halves[1][lane]) = (&of_key[0], &of_key[1]);
+            }
+            let (x, y) = (L::from_bytes(&halves[0]), L::from_bytes(&halves[1]));
+            let in_range = x.below(&FIELD_PRIME) & y.below(&FIELD_PRIME);
+            let (x, y) = (x.canonical(), y.canonical());
+            let is_usable = on_curve(&x, &y) & in_range;
+            let rows = L::store(&x, &y);
+            for (lane, row) in rows.iter().enumerate().take(chunk.len()) {
+                self.keys.push(if is_usable >> lane & 1 == 1 { *row } else { Row::ZERO });
+            }
+        }
     }
 
     /// Rows whose hints can be used; the places of others that may have a key go to `singly`.
-    fn candidates(
+    #[inline(always)]
+    fn choose(
         &mut self,
         signatures: &[Signature],
         hints: &Hints<'_>,
-        keys: &[Option<Row>],
+        roots: Option<&[[u8; 32]]>,
+        candidates: &mut Vec<Candidate>,
         singly: &mut Vec<u32>,
-    ) -> Vec<Candidate> {
-        let has_roots = hints.roots.len() == signatures.len() && !signatures.is_empty();
-        let mut all = Vec::with_capacity(signatures.len());
-        for (place, signature) in signatures.iter().enumerate() {
-            // Out of range: nobody's.
-            let Some(row) = prepare(signature) else { continue };
-            let key = hints.signers.get(place).copied().unwrap_or(u32::MAX);
-            let y = if has_roots { from_bytes(&hints.roots[place]) } else { row.x };
-            let parity_is_right = !has_roots || is_below(&y, &FIELD_PRIME) && (y[0] & 1 == 1) == row.is_odd;
-            match keys.get(key as usize) {
-                Some(Some(_)) if parity_is_right => all.push(Candidate { place: place as u32, key, row, y }),
-                _ => singly.push(place as u32),
+    ) {
+        for (i, chunk) in signatures.chunks(L::LANES).enumerate() {
+            let first = i * L::LANES;
+            let mut rows = [&chunk[0]; 8];
+            rows.iter_mut().zip(chunk).for_each(|(row, signature)| *row = signature);
+            let r = numbers::<L>(&rows, |signature| &signature.r);
+            let s = numbers::<L>(&rows, |signature| &signature.s);
+            let one = [1, 0, 0, 0];
+            let mut in_range = r.below(&ORDER) & s.below(&ORDER) & !r.below(&one) & !s.below(&one);
+            let x = x_of(&r, &rows, &mut in_range);
+            let mut is_usable = in_range;
+            if let Some(roots) = roots {
+                let mut of_rows = [&[0; 32]; 8];
+                let mut wrong: Mask = 0;
+                for (lane, (signature, root)) in chunk.iter().zip(&roots[first..]).enumerate() {
+                    of_rows[lane] = root;
+                    wrong |= Mask::from((root[31] ^ signature.recovery_id) & 1) << lane;
+                }
+                let y = L::from_bytes(&of_rows);
+                is_usable &= y.below(&FIELD_PRIME) & !wrong;
+                is_usable &= on_curve(&x, &L::select(is_usable, &zero(), &y));
+            }
+            for lane in 0..chunk.len() {
+                // Out of range: nobody's.
+                if in_range >> lane & 1 == 1 {
+                    let place = (first + lane) as u32;
+                    let key = hints.signers.get(first + lane).copied().unwrap_or(u32::MAX);
+                    let has_key = self.keys.get(key as usize).is_some_and(|row| *row != Row::ZERO);
+                    if has_key && is_usable >> lane & 1 == 1 {
+                        candidates.push(Candidate { place, key });
+                    } else {
+                        singly.push(place);
+                    }
+                }
             }
         }
-        L::enter(Lift { verifier: self, candidates: &mut all, has_roots, singly });
-        all
     }
 
-    /// Keys on the curve, as rows.
+    /// Finds R.y of each candidate. Rows that have none leave: they are nobody's.
     #[inline(always)]
-    fn check_keys(&mut self, hints: &Hints<'_>) -> Vec<Option<Row>> {
-        let mut keys = Vec::with_capacity(hints.keys.len());
-        for chunk in hints.keys.chunks(L::LANES) {
-            let (mut x, mut y) = ([[0; 4]; 8], [[0; 4]; 8]);
-            let mut in_range: Mask = 0;
-            for (lane, key) in chunk.iter().enumerate() {
-                let (halves, _) = key.0.as_chunks::<32>();
-                (x[lane], y[lane]) = (from_bytes(&halves[0]), from_bytes(&halves[1]));
-                in_range |= Mask::from(is_below(&x[lane], &FIELD_PRIME) && is_below(&y[lane], &FIELD_PRIME)) << lane;
-            }
-            let on_curve = on_curve::<L>(&L::from_words(&x), &L::from_words(&y)) & in_range;
-            let row = |lane: usize| (on_curve >> lane & 1 == 1).then(|| Row::new(&x[lane], &y[lane]));
-            keys.extend((0..chunk.len()).map(row));
-        }
-        keys
-    }
-
-    /// R.y of each candidate: the hint is checked, or the root is found. Rows that have none leave.
-    #[inline(always)]
-    fn lift(&mut self, candidates: &mut Vec<Candidate>, has_roots: bool, singly: &mut Vec<u32>) {
-        let mut dead: Vec<Mask> = Vec::with_capacity(candidates.len().div_ceil(L::LANES));
-        let mut odd: Vec<Mask> = Vec::new();
+    fn lift(&mut self, signatures: &[Signature], candidates: &mut Vec<Candidate>, roots: &mut [[u8; 32]]) {
+        let vectors = candidates.len().div_ceil(L::LANES);
+        let (mut dead, mut odd): (Vec<Mask>, Vec<Mask>) = (vec![0; vectors], Vec::with_capacity(vectors));
         self.lifted.clear();
         for chunk in candidates.chunks(L::LANES) {
-            let (mut x, mut y) = ([Secp256k1::G.x(); 8], [Secp256k1::G.y(); 8]);
-            let mut parity: Mask = 0;
-            for (lane, c) in chunk.iter().enumerate() {
-                (x[lane], y[lane]) = (c.row.x, c.y);
-                parity |= Mask::from(c.row.is_odd) << lane;
-            }
-            let (x, y) = (L::from_words(&x), L::from_words(&y));
-            dead.push(if has_roots { L::ALL & !on_curve::<L>(&x, &y) } else { 0 });
-            if !has_roots {
-                self.lifted.push(Affine { x, y: x });
-                odd.push(parity);
-            }
+            let rows = rows_of(signatures, chunk);
+            let x = x_of(&numbers::<L>(&rows, |signature| &signature.r), &rows, &mut 0);
+            self.lifted.push(Affine { x, y: x });
+            odd.push((0..8).fold(0, |mask, lane| mask | (rows[lane].recovery_id & 1) << lane));
         }
-        if !has_roots {
-            lift_all::<L, Secp256k1>(&mut self.lifted, &odd, &mut dead);
-            for (chunk, lifted) in candidates.chunks_mut(L::LANES).zip(&self.lifted) {
-                let rows = L::store(&lifted.x, &lifted.y);
-                chunk.iter_mut().zip(&rows).for_each(|(c, row)| c.y = row.y());
-            }
+        lift_all::<L, Secp256k1>(&mut self.lifted, &odd, &mut dead);
+        for (chunk, lifted) in candidates.chunks(L::LANES).zip(&self.lifted) {
+            let rows = L::store(&lifted.x, &lifted.y);
+            chunk.iter().zip(&rows).for_each(|(c, row)| roots[c.place as usize] = to_bytes(&row.y()));
         }
         let mut i = 0;
-        candidates.retain(|c| {
-            let is_dead = dead[i / L::LANES] >> (i % L::LANES) & 1 == 1;
+        candidates.retain(|_| {
             i += 1;
-            if is_dead && has_roots {
-                singly.push(c.place);
-            }
-            // Without a root there is no R, so it is nobody's.
-            !is_dead
+            // Without a root there is no R.
+            dead[(i - 1) / L::LANES] >> ((i - 1) % L::LANES) & 1 == 0
         });
     }
 
     /// Tests a few rows drawn at random, in front then. If they are good, the rest is to be tested: gives their number. If not, there
     /// are probably many bad ones, and all rows are to be recovered: lies cost this little check then, and not a whole one.
-    fn probe(&mut self, candidates: &mut [Candidate], keys: &[Option<Row>], bad: &mut Vec<u32>) -> usize {
+    fn probe(&mut self, candidates: &mut [Candidate], rows: Rows<'_>, bad: &mut Vec<u32>) -> usize {
         let n = candidates.len();
         if n < self.limits.probe_from {
             return 0;
@@ -248,7 +279,7 @@ impl<L: Lanes> Verifier<L> {
                 candidates.swap(i, i + (draw.next_u64() % (n - i) as u64) as usize);
             }
         }
-        if self.is_good(&candidates[..count], keys) {
+        if self.is_good(&candidates[..count], rows) {
             return count;
         }
         bad.extend(candidates.iter().map(|c| c.place));
@@ -256,7 +287,7 @@ impl<L: Lanes> Verifier<L> {
     }
 
     /// Places of rows that are to be recovered into `bad`; all others have their key.
-    fn bisect(&mut self, candidates: &mut [Candidate], keys: &[Option<Row>], bad: &mut Vec<u32>) {
+    fn bisect(&mut self, candidates: &mut [Candidate], rows: Rows<'_>, bad: &mut Vec<u32>) {
         // Each signer's rows side by side would help a little; order matters to nobody.
         let mut left_to_test = candidates.len() / 2;
         // Parts to test, and whether one is known to be bad because the rest of a bad part is good.
@@ -276,7 +307,7 @@ impl<L: Lanes> Verifier<L> {
                     left_to_test -= n;
                 }
                 is_first = false;
-                if self.is_good(&candidates[part.clone()], keys) {
+                if self.is_good(&candidates[part.clone()], rows) {
                     // A bad part whose one half is good is bad in the other.
                     if let Some((sibling, known)) = parts.last_mut()
                         && sibling.start == part.end
@@ -299,12 +330,13 @@ impl<L: Lanes> Verifier<L> {
     }
 
     /// Whether (but for a chance of 2^-128) every row's key is the hinted one.
-    fn is_good(&mut self, candidates: &[Candidate], keys: &[Option<Row>]) -> bool {
+    fn is_good(&mut self, candidates: &[Candidate], rows: Rows<'_>) -> bool {
         let n = candidates.len();
+        assert!(n < 1 << 17, "what is added up has room for so many");
         self.checks = (self.checks.0 + 1, self.checks.1 + n as u64);
         // Keys of this check, in order of first use.
         self.places.clear();
-        self.places.resize(keys.len(), u32::MAX);
+        self.places.resize(self.keys.len(), u32::MAX);
         self.used.clear();
         for c in candidates {
             let place = &mut self.places[c.key as usize];
@@ -323,17 +355,19 @@ impl<L: Lanes> Verifier<L> {
         if let Some(Weights::Seed(seed)) = self.weights {
             weights = ChaCha20Rng::seed_from_u64(seed);
         }
-        L::enter(Terms { verifier: self, candidates, keys, weights: &mut weights });
+        L::enter(Terms { verifier: self, candidates, rows, weights: &mut weights });
         let [a, b] = &self.scalars;
         self.msm.is_identity(&self.rows, [a, b])
     }
 
     /// Points and scalars of the sum.
     #[inline(always)]
-    fn terms(&mut self, candidates: &[Candidate], keys: &[Option<Row>], weights: &mut ChaCha20Rng) {
+    fn terms(&mut self, candidates: &[Candidate], rows: Rows<'_>, weights: &mut ChaCha20Rng) {
         let beta = L::splat(&Secp256k1::BETA);
         let modulus = &Secp256k1::MODULUS;
         self.rows.clear();
+        self.rows.reserve(1 + 2 * (candidates.len() + self.used.len() + 1));
+        self.rows.push(Row::ZERO);
         self.scalars.iter_mut().for_each(Scalars::clear);
         self.sums.clear();
         self.sums.resize(self.used.len(), One([0; 5]));
@@ -343,123 +377,144 @@ impl<L: Lanes> Verifier<L> {
         for tile in candidates.chunks(TILE * L::LANES) {
             self.numbers.iter_mut().for_each(Vec::clear);
             for chunk in tile.chunks(L::LANES) {
-                const UNIT: Words = [1, 0, 0, 0];
-                let mut words = [[UNIT; 8]; 3];
-                let (mut x, mut y) = ([UNIT; 8], [UNIT; 8]);
-                for (lane, c) in chunk.iter().enumerate() {
-                    (words[0][lane], words[1][lane], words[2][lane]) = (c.row.z, c.row.r, c.row.s);
-                    (x[lane], y[lane]) = (c.row.x, c.y);
-                }
-                for (numbers, words) in self.numbers.iter_mut().zip(&words) {
-                    numbers.push(L::from_words(words));
-                }
-                push_points(&mut self.rows, &L::from_words(&x), &L::from_words(&y), &beta, chunk.len());
+                // Lanes without a candidate repeat the first, with weight 0.
+                let of = rows_of(rows.signatures, chunk);
+                let r = numbers::<L>(&of, |signature| &signature.r);
+                self.numbers[0].push(numbers::<L>(&of, |signature| &signature.digest));
+                self.numbers[1].push(r);
+                self.numbers[2].push(numbers::<L>(&of, |signature| &signature.s));
+                let mut roots = [&rows.roots[chunk[0].place as usize]; 8];
+                roots.iter_mut().zip(chunk).for_each(|(root, c)| *root = &rows.roots[c.place as usize]);
+                let x = x_of(&r, &of, &mut 0);
+                push_points(&mut self.rows, &x, &L::from_bytes(&roots), &beta, chunk.len());
             }
             invert_scalars::<L, Secp256k1>(&self.numbers[2], &mut self.inverses);
             for (i, chunk) in tile.chunks(L::LANES).enumerate() {
                 let (mut b, mut c) = ([0; 8], [0; 8]);
-                for lane in 0..chunk.len() {
-                    (b[lane], c[lane]) = (weights.next_u64(), weights.next_u64());
-                    #[cfg(test)]
-                    if matches!(self.weights, Some(Weights::Equal)) {
-                        (b[lane], c[lane]) = (1, 0);
-                    }
-                    self.scalars[0].push([b[lane], 0], true);
-                    self.scalars[0].push([c[lane], 0], true);
+                for half in [&mut b, &mut c] {
+                    let mut bytes = [[0; 8]; 8];
+                    weights.fill_bytes(bytes[..chunk.len()].as_flattened_mut());
+                    *half = bytes.map(u64::from_le_bytes);
                 }
-                // b + c lambda < 2^257; lanes without a row have weight 0.
+                #[cfg(test)]
+                if matches!(self.weights, Some(Weights::Equal)) {
+                    (b, c) = ([1; 8], [0; 8]);
+                    b[chunk.len()..].fill(0);
+                }
+                self.scalars[0].low.extend_from_slice(&b[..chunk.len()]);
+                self.scalars[0].low.extend_from_slice(&c[..chunk.len()]);
+                // b + c lambda < 2^257; lanes without a row have weight 0. Then a / s, and a u1 and a u2.
                 let a = L::from_u64(&c).mont(&lambda, modulus).add_limbs(&L::from_u64(&b));
-                let inverse = &self.inverses[i];
-                let u1 = self.numbers[0][i].mont(inverse, modulus);
-                let u2 = self.numbers[1][i].mont(inverse, modulus);
-                sum_u1 = shrink::<L>(&sum_u1.add_limbs(&a.mont(&u1, modulus)));
-                let weighted = a.mont(&u2, modulus);
+                let weighted = a.mont(&self.inverses[i], modulus);
+                // Limb 4 has room for 2^14 of these: `is_good` sees to it.
+                sum_u1 = sum_u1.add_limbs(&weighted.mont(&self.numbers[0][i], modulus));
+                let weighted = weighted.mont(&self.numbers[1][i], modulus);
                 for (lane, c) in chunk.iter().enumerate() {
                     let sum = &mut self.sums[self.places[c.key as usize] as usize];
                     *sum = sum.add_limbs(&One(weighted.limbs(lane)));
-                    // One lane takes limbs up to 2^60 as factors; rows of one signer are rarely so many.
-                    if sum.0[4] >> 58 != 0 {
-                        *sum = shrink(sum);
+                    if sum.0[4] >> 62 != 0 {
+                        *sum = sum.canonical_scalar();
                     }
                 }
             }
         }
+        let of_rows = self.scalars[0].low.len();
+        self.scalars[0].high.resize(of_rows, 0);
+        self.scalars[0].negative.resize(of_rows, true);
         for chunk in self.used.chunks(L::LANES) {
-            let (mut x, mut y) = ([[1, 0, 0, 0]; 8], [[1, 0, 0, 0]; 8]);
-            for (lane, key) in chunk.iter().enumerate() {
-                let row = keys[*key as usize].as_ref().expect("only keys on the curve are used");
-                (x[lane], y[lane]) = (row.x(), row.y());
-            }
-            push_points(&mut self.rows, &L::from_words(&x), &L::from_words(&y), &beta, chunk.len());
+            let mut places = [chunk[0]; 8];
+            places[..chunk.len()].copy_from_slice(chunk);
+            let (x, y) = L::load(&self.keys, &places);
+            push_points(&mut self.rows, &x, &y, &beta, chunk.len());
         }
-        for sum in &self.sums {
-            push_split(&mut self.scalars[1], &reduced(&sum.0));
+        for chunk in self.sums.chunks(L::LANES) {
+            let mut limbs = [[0; 5]; 8];
+            limbs.iter_mut().zip(chunk).for_each(|(limbs, sum)| *limbs = sum.0);
+            push_halves(&mut self.scalars[1], &L::from_limbs(&limbs).canonical_scalar().split(), chunk.len());
         }
         // G is one more signer.
         let g = (L::splat(&Secp256k1::G.x()), L::splat(&Secp256k1::G.y()));
         push_points(&mut self.rows, &g.0, &g.1, &beta, 1);
-        let of_g = (0..L::LANES).fold([0; 4], |sum, lane| add_mod(&sum, &reduced(&sum_u1.limbs(lane))));
-        push_split(&mut self.scalars[1], &of_g);
+        let of_g = (0..L::LANES).fold(One([0; 5]), |sum, lane| {
+            sum.add_limbs(&One(L::from_limbs(&[sum_u1.limbs(lane); 8]).canonical_scalar().limbs(0)))
+        });
+        push_halves(&mut self.scalars[1], &L::from_limbs(&[of_g.0; 8]).canonical_scalar().split(), 1);
     }
 }
 
-/// Lanes where y^2 = x^3 + 7. Canonical in.
+/// The signatures of some candidates, one a lane; beyond them the first again.
 #[inline(always)]
-fn on_curve<L: Lanes>(x: &L, y: &L) -> Mask {
-    equal(&y.sqr(), &curve_right_side::<L, Secp256k1>(x).mul(&one::<L>()))
+fn rows_of<'a>(signatures: &'a [Signature], chunk: &[Candidate]) -> [&'a Signature; 8] {
+    let mut rows = [&signatures[chunk[0].place as usize]; 8];
+    rows.iter_mut().zip(chunk).for_each(|(row, c)| *row = &signatures[c.place as usize]);
+    rows
 }
 
-/// The points (x, y) and (beta x, y), the first `count` lanes. Canonical in.
+/// A number of each signature, one a lane.
+#[inline(always)]
+fn numbers<L: Lanes>(rows: &[&Signature; 8], of: impl Fn(&Signature) -> &[u8; 32]) -> L {
+    let mut bytes = [of(rows[0]); 8];
+    bytes.iter_mut().zip(rows).for_each(|(bytes, row)| *bytes = of(row));
+    L::from_bytes(&bytes)
+}
+
+/// R.x: r, or r + n. Lanes whose recovery id is none, or whose r + n is too great, leave `in_range`.
+#[inline(always)]
+fn x_of<L: Lanes>(r: &L, rows: &[&Signature; 8], in_range: &mut Mask) -> L {
+    let mut x = *r;
+    for (lane, row) in rows.iter().enumerate().take(L::LANES).filter(|(_, row)| row.recovery_id > 1) {
+        match prepare(row) {
+            Some(row) => x.set_limbs(lane, to_limbs(&row.x)),
+            None => *in_range &= !(1 << lane),
+        }
+    }
+    x
+}
+
+/// Lanes where y^2 = x^3 + 7. Tight in.
+#[inline(always)]
+fn on_curve<L: Lanes>(x: &L, y: &L) -> Mask {
+    let difference = x.sqr_f().mul_sub(x, &y.sqr_raw());
+    difference.add(&L::splat(&Secp256k1::B)).zeros()
+}
+
+/// The points (x, y), then the points (beta x, y), the first `count` lanes. Canonical in.
 #[inline(always)]
 fn push_points<L: Lanes>(rows: &mut Vec<Row>, x: &L, y: &L, beta: &L, count: usize) {
     let (plain, image) = (L::store(x, y), L::store(&x.mul(beta).canonical(), y));
-    rows.extend(plain.iter().zip(&image).take(count).flat_map(|(a, b)| [*a, *b]));
+    rows.extend_from_slice(&plain[..count]);
+    rows.extend_from_slice(&image[..count]);
 }
 
-/// The same number mod n, below 2^257, as a product with 2^260 mod n. Eight lanes: below 2^258 in, which is still a factor.
+/// The first halves of the scalars of the first `count` lanes, then the second.
 #[inline(always)]
-fn shrink<L: Lanes>(a: &L) -> L {
-    a.mont(&L::splat(&Secp256k1::R[0]), &Secp256k1::MODULUS)
-}
-
-/// The number mod n of limbs worth less than 2^268: below 2^264 after the first product, 2^260 after the second, then at most n.
-#[inline(always)]
-fn reduced(limbs: &[u64; 5]) -> Words {
-    let modulus = &Secp256k1::MODULUS;
-    let plain = One(*limbs).mont(&One::splat(&Secp256k1::R[0]), modulus);
-    let plain = plain.mont(&One::splat(&Secp256k1::R[1]), modulus).mont(&One::splat(&[1, 0, 0, 0]), modulus);
-    scalar_words::<One, Secp256k1>(&plain, 0)
-}
-
-/// a + b mod n.
-#[inline(always)]
-fn add_mod(a: &Words, b: &Words) -> Words {
-    let (sum, wrapped) = add(a, b);
-    if wrapped || !is_below(&sum, &Secp256k1::ORDER) { sub(&sum, &Secp256k1::ORDER).0 } else { sum }
-}
-
-/// Both halves of a scalar.
-#[inline(always)]
-fn push_split(scalars: &mut Scalars, k: &Words) {
-    for half in Secp256k1::split(k) {
-        let is_negative = half[2] >> 63 == 1;
-        let size: Signed = if is_negative { sub(&[0; 3], &half).0 } else { half };
-        debug_assert!(size[2] == 0);
-        scalars.push([size[0], size[1]], is_negative);
+fn push_halves(scalars: &mut Scalars, halves: &[Halves; 2], count: usize) {
+    for half in halves {
+        scalars.low.extend_from_slice(&half.low[..count]);
+        scalars.high.extend_from_slice(&half.high[..count]);
+        let signs: [bool; 8] = std::array::from_fn(|lane| half.negative >> lane & 1 == 1);
+        scalars.negative.extend_from_slice(&signs[..count]);
     }
 }
 
 work! {
     CheckKeys ['a, L: Lanes] ['a, L] { verifier: &'a mut Verifier<L>, hints: &'a Hints<'a> }
-        -> Vec<Option<Row>> = verifier.check_keys(hints)
+        -> () = verifier.check_keys(hints)
+}
+work! {
+    Choose ['a, L: Lanes] ['a, L] {
+        verifier: &'a mut Verifier<L>, signatures: &'a [Signature], hints: &'a Hints<'a>, roots: Option<&'a [[u8; 32]]>,
+        candidates: &'a mut Vec<Candidate>, singly: &'a mut Vec<u32>
+    } -> () = verifier.choose(signatures, hints, roots, candidates, singly)
 }
 work! {
     Lift ['a, L: Lanes] ['a, L] {
-        verifier: &'a mut Verifier<L>, candidates: &'a mut Vec<Candidate>, has_roots: bool, singly: &'a mut Vec<u32>
-    } -> () = verifier.lift(candidates, has_roots, singly)
+        verifier: &'a mut Verifier<L>, signatures: &'a [Signature], candidates: &'a mut Vec<Candidate>,
+        roots: &'a mut [[u8; 32]]
+    } -> () = verifier.lift(signatures, candidates, roots)
 }
 work! {
     Terms ['a, L: Lanes] ['a, L] {
-        verifier: &'a mut Verifier<L>, candidates: &'a [Candidate], keys: &'a [Option<Row>], weights: &'a mut ChaCha20Rng
-    } -> () = verifier.terms(candidates, keys, weights)
+        verifier: &'a mut Verifier<L>, candidates: &'a [Candidate], rows: Rows<'a>, weights: &'a mut ChaCha20Rng
+    } -> () = verifier.terms(candidates, rows, weights)
 }

@@ -62,8 +62,8 @@ impl<L: Lanes> Points<L> {
         if self.present[vector] >> lane & 1 == 1 {
             to.present[to_vector] |= 1 << to_lane;
             let (from, to) = (&self.at[vector], &mut to.at[to_vector]);
-            to.x.set_limbs(to_lane, from.x.limbs(lane));
-            to.y.set_limbs(to_lane, from.y.limbs(lane));
+            to.x.set_lane(to_lane, &from.x, lane);
+            to.y.set_lane(to_lane, &from.y, lane);
         }
     }
 }
@@ -103,31 +103,39 @@ impl<L: Lanes> Adder<L> {
         }
     }
 
-    /// Denominators b.x - a.x (one where a lane does not add two points) and the products of those before, in two chains so
-    /// that one hides the other's latency. With SPECIAL, lanes of equal x are told apart. Gives lanes where one is 0.
+    /// The denominator of a sum: b.x - a.x, and one where a lane does not add two points. With SPECIAL, lanes of equal x double, or
+    /// vanish, by the masks given.
+    #[inline(always)]
+    fn denominator<const SPECIAL: bool>(points: &Points<L>, a: usize, b: usize, special: (Mask, Mask), one: &L) -> L {
+        let (p, q) = (&points.at[a], &points.at[b]);
+        let mut denominator = q.x.sub(&p.x);
+        let mut live = points.present[a] & points.present[b];
+        if SPECIAL {
+            denominator = L::select(special.0, &denominator, &p.y.add(&p.y));
+            live &= !special.1;
+        }
+        if live == L::ALL { denominator } else { L::select(live, one, &denominator) }
+    }
+
+    /// Products of the denominators before each, in two chains so that one hides the other's latency. With SPECIAL, lanes of equal
+    /// x are told apart. Gives lanes where a denominator is 0.
     #[inline(always)]
     fn denominators<const SPECIAL: bool>(&mut self, points: &Points<L>, sums: &[(u32, u32)]) -> Mask {
         let one = one::<L>();
         let mut product = [one; 2];
-        self.denominators.clear();
         self.before.clear();
         self.special.clear();
         for (i, &(a, b)) in sums.iter().enumerate() {
-            let (p, q) = (&points.at[a as usize], &points.at[b as usize]);
-            let both = points.present[a as usize] & points.present[b as usize];
-            let mut denominator = q.x.sub(&p.x);
-            let mut live = both;
+            let (a, b) = (a as usize, b as usize);
+            let mut special = (0, 0);
             if SPECIAL {
-                let same_x = denominator.zeros() & both;
+                let (p, q) = (&points.at[a], &points.at[b]);
+                let same_x = q.x.sub(&p.x).zeros() & points.present[a] & points.present[b];
                 let doubled = same_x & q.y.sub(&p.y).zeros();
-                denominator = L::select(doubled, &denominator, &p.y.add(&p.y));
-                live &= !(same_x & !doubled);
-                self.special.push((doubled, same_x & !doubled));
+                special = (doubled, same_x & !doubled);
+                self.special.push(special);
             }
-            if live != L::ALL {
-                denominator = L::select(live, &one, &denominator);
-            }
-            self.denominators.push(denominator);
+            let denominator = Self::denominator::<SPECIAL>(points, a, b, special, &one);
             self.before.push(product[i & 1]);
             product[i & 1] = product[i & 1].mul_f(&denominator);
         }
@@ -139,9 +147,10 @@ impl<L: Lanes> Adder<L> {
     }
 
     /// Inverts once, then goes backwards through the chunk in blocks. Within a block each phase is a run of independent
-    /// products (the only chain is that of inverses).
+    /// products (the only chain is that of inverses). Denominators are made again: that takes less than to keep them.
     #[inline(always)]
     fn finish<const SPECIAL: bool>(&mut self, points: &mut Points<L>, sums: &[(u32, u32)]) {
+        let one = one::<L>();
         let product = [self.before[sums.len()], self.before[sums.len() + 1]];
         let inverse = product[0].mul_f(&product[1]).invert();
         let mut inverse = [inverse.mul_f(&product[1]), inverse.mul_f(&product[0])];
@@ -153,8 +162,11 @@ impl<L: Lanes> Adder<L> {
             let n = end - start;
             for i in (0..n).rev() {
                 let k = start + i;
+                let special = if SPECIAL { self.special[k] } else { (0, 0) };
+                let (a, b) = (sums[k].0 as usize, sums[k].1 as usize);
+                let denominator = Self::denominator::<SPECIAL>(points, a, b, special, &one);
                 slope[i] = inverse[k & 1].mul_f(&self.before[k]);
-                inverse[k & 1] = inverse[k & 1].mul_f(&self.denominators[k]);
+                inverse[k & 1] = inverse[k & 1].mul_f(&denominator);
             }
             for i in 0..n {
                 let (a, b) = sums[start + i];

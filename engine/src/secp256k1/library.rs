@@ -2,9 +2,18 @@
 
 use super::recover::prepare;
 use super::words::to_bytes;
-use super::{Found, PublicKey, Signature};
+use super::{Found, PublicKey, Signature, Wanted};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+
+/// What is wanted of a row; `None` where recovery fails.
+pub(super) fn wanted<W: Wanted>(signature: &Signature) -> Option<W> {
+    if W::HAS_ROOT {
+        recover_with_root(signature).map(|found| W::new(&found.key, &found.root))
+    } else {
+        recover(signature).map(|key| W::new(&key, &[0; 32]))
+    }
+}
 
 /// The public key of a row; `None` where recovery fails.
 pub(crate) fn recover(signature: &Signature) -> Option<PublicKey> {

@@ -22,6 +22,7 @@ mod library;
 mod msm;
 mod recover;
 mod scalar;
+mod split;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -68,6 +69,30 @@ pub struct Found {
     pub root: [u8; 32],
 }
 
+/// What a caller wants of a row.
+trait Wanted: Copy + Send {
+    /// Whether R.y is part of it.
+    const HAS_ROOT: bool;
+    /// From a key and R.y, which is anything where it is no part.
+    fn new(key: &PublicKey, root: &[u8; 32]) -> Self;
+}
+
+impl Wanted for PublicKey {
+    const HAS_ROOT: bool = false;
+
+    fn new(key: &PublicKey, _: &[u8; 32]) -> Self {
+        *key
+    }
+}
+
+impl Wanted for Found {
+    const HAS_ROOT: bool = true;
+
+    fn new(key: &PublicKey, root: &[u8; 32]) -> Self {
+        Self { key: *key, root: *root }
+    }
+}
+
 /// Who is said to have signed, trusted by nobody: the result is that of recovery whatever stands here.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Hints<'a> {
@@ -98,33 +123,20 @@ thread_local! {
 
 /// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
 pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
-    if backend == Backend::Wgpu {
-        return gpu::device().recover(signatures);
-    }
-    let stage = carry();
-    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_run(backend, rows))).collect()
+    if backend == Backend::Wgpu { gpu::device().recover(signatures) } else { in_runs(backend, signatures) }
 }
 
 /// The same, with the y of each R, which spares whoever verifies later the roots.
 pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Option<Found>> {
-    if backend == Backend::Wgpu {
-        return gpu::device().recover_with_roots(signatures);
-    }
-    let stage = carry();
-    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| recover_roots_run(backend, rows))).collect()
+    if backend == Backend::Wgpu { gpu::device().recover_with_roots(signatures) } else { in_runs(backend, signatures) }
 }
 
 /// The same, as addresses.
 pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Option<Address>> {
-    if backend == Backend::Wgpu {
-        let keys = gpu::device().recover(signatures);
-        return keys.into_par_iter().with_min_len(RUN).map(|key| key.map(|key| key.address())).collect();
-    }
-    let addresses = |rows| -> Vec<Option<Address>> {
-        recover_run(backend, rows).into_iter().map(|key| key.map(|key| key.address())).collect()
-    };
     let stage = carry();
-    signatures.par_chunks(RUN).flat_map_iter(|rows| stage.within(|| addresses(rows))).collect()
+    let address = |key: Option<PublicKey>| key.map(|key| key.address());
+    let keys = recover(backend, signatures).into_par_iter().with_min_len(RUN);
+    keys.map(|key| stage.within(|| address(key))).collect()
 }
 
 /// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
@@ -136,30 +148,43 @@ pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<
             None => recover_hinted(Backend::best(), signatures, hints),
         };
     }
-    if backend == Backend::Libsecp256k1 || hints.keys.is_empty() {
-        return recover(backend, signatures);
-    }
-    runs_hinted(signatures, hints, |rows, hints| recover_hinted_run(backend, rows, hints))
+    in_batches(backend, signatures, hints)
 }
 
 /// The same with the y of each R, as [`recover_with_roots`] gives it.
 pub fn recover_hinted_with_roots(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
-    if matches!(backend, Backend::Libsecp256k1 | Backend::Wgpu) || hints.keys.is_empty() {
+    if backend == Backend::Wgpu {
         return recover_with_roots(backend, signatures);
     }
-    runs_hinted(signatures, hints, |rows, hints| recover_hinted_roots_run(backend, rows, hints))
+    in_batches(backend, signatures, hints)
 }
 
-/// Spreads rows over the current rayon pool, each run with the keys that it needs.
-fn runs_hinted<T: Send>(
-    signatures: &[Signature],
-    hints: &Hints<'_>,
-    run: impl Fn(&[Signature], &Hints<'_>) -> Vec<T> + Sync,
-) -> Vec<T> {
-    let share = signatures.len().div_ceil(rayon::current_num_threads()).clamp(BATCH_LEAST, BATCH);
+/// Spreads rows over the current rayon pool, to be recovered.
+fn in_runs<W: Wanted>(backend: Backend, signatures: &[Signature]) -> Vec<Option<W>> {
+    let mut out = vec![None; signatures.len()];
     let stage = carry();
-    let runs = signatures.par_chunks(share).enumerate();
-    runs.flat_map_iter(|(i, rows)| {
+    let runs = signatures.par_chunks(RUN).zip(out.par_chunks_mut(RUN));
+    runs.for_each(|(rows, out)| stage.within(|| recover_run(backend, rows, out)));
+    out
+}
+
+/// Spreads rows over the current rayon pool, to be verified, each share with the keys that it needs.
+fn in_batches<W: Wanted>(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<W>> {
+    // The library has no use for hints; by them it would get more rows at a time than workers like to wait for.
+    if backend == Backend::Libsecp256k1 || hints.keys.is_empty() {
+        return in_runs(backend, signatures);
+    }
+    let has_roots = hints.roots.len() == signatures.len();
+    let hints = Hints { roots: if has_roots { hints.roots } else { &[] }, ..*hints };
+    let mut out = vec![None; signatures.len()];
+    let stage = carry();
+    let share = signatures.len().div_ceil(rayon::current_num_threads()).clamp(BATCH_LEAST, BATCH);
+    if signatures.len() <= share {
+        stage.within(|| verify_run(backend, signatures, &hints, &mut out));
+        return out;
+    }
+    let shares = signatures.par_chunks(share).zip(out.par_chunks_mut(share)).enumerate();
+    shares.for_each(|(i, (rows, out))| {
         let range = i * share..i * share + rows.len();
         // The keys of these rows only.
         let mut local = vec![u32::MAX; hints.keys.len()];
@@ -178,43 +203,10 @@ fn runs_hinted<T: Send>(
                 _ => u32::MAX,
             })
             .collect();
-        let roots = if hints.roots.len() == signatures.len() { &hints.roots[range] } else { &[] };
-        let hints = Hints { keys: &keys, signers: &signers, roots };
-        stage.within(|| run(rows, &hints))
-    })
-    .collect()
-}
-
-/// On this thread.
-fn recover_hinted_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
-    match backend {
-        Backend::Libsecp256k1 | Backend::Wgpu => recover_run(backend, rows),
-        Backend::Scalar => {
-            SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
-        }
-        #[cfg(target_arch = "x86_64")]
-        Backend::Avx512 => {
-            AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints))
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
-    }
-}
-
-/// On this thread.
-fn recover_hinted_roots_run(backend: Backend, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
-    match backend {
-        Backend::Libsecp256k1 | Backend::Wgpu => recover_roots_run(backend, rows),
-        Backend::Scalar => {
-            SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover_with_roots(rows, hints))
-        }
-        #[cfg(target_arch = "x86_64")]
-        Backend::Avx512 => {
-            AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover_with_roots(rows, hints))
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
-    }
+        let roots = if has_roots { &hints.roots[range] } else { &[] };
+        stage.within(|| verify_run(backend, rows, &Hints { keys: &keys, signers: &signers, roots }, out));
+    });
+    out
 }
 
 /// Whether this processor has what eight lanes need.
@@ -235,31 +227,30 @@ fn quotients(rows: &[Option<recover::Prepared>]) -> (Vec<words::Words>, Vec<word
 }
 
 /// On this thread.
-fn recover_run(backend: Backend, rows: &[Signature]) -> Vec<Option<PublicKey>> {
+fn recover_run<W: Wanted>(backend: Backend, rows: &[Signature], out: &mut [Option<W>]) {
     match backend {
-        Backend::Wgpu => unreachable!("a device takes all rows at once"),
-        Backend::Libsecp256k1 => rows.iter().map(library::recover).collect(),
-        Backend::Scalar => SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
+        Backend::Libsecp256k1 => rows.iter().zip(out).for_each(|(row, out)| *out = library::wanted(row)),
+        Backend::Scalar => SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows, out)),
         #[cfg(target_arch = "x86_64")]
-        Backend::Avx512 => AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows)),
+        Backend::Avx512 => AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover(rows, out)),
         #[cfg(not(target_arch = "x86_64"))]
         Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+        Backend::Wgpu => unreachable!("a device takes all rows at once"),
     }
 }
 
 /// On this thread.
-fn recover_roots_run(backend: Backend, rows: &[Signature]) -> Vec<Option<Found>> {
+fn verify_run<W: Wanted>(backend: Backend, rows: &[Signature], hints: &Hints<'_>, out: &mut [Option<W>]) {
     match backend {
-        Backend::Wgpu => unreachable!("a device takes all rows at once"),
-        Backend::Libsecp256k1 => rows.iter().map(library::recover_with_root).collect(),
         Backend::Scalar => {
-            SCALAR.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover_with_roots(rows))
+            SCALAR_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints, out));
         }
         #[cfg(target_arch = "x86_64")]
         Backend::Avx512 => {
-            AVX512.with_borrow_mut(|r| r.get_or_insert_with(recover::Recoverer::new).recover_with_roots(rows))
+            AVX512_BATCH.with_borrow_mut(|v| v.get_or_insert_with(batch::Verifier::new).recover(rows, hints, out));
         }
         #[cfg(not(target_arch = "x86_64"))]
         Backend::Avx512 => unreachable!("a backend is chosen only where it is available"),
+        Backend::Libsecp256k1 | Backend::Wgpu => recover_run(backend, rows, out),
     }
 }

@@ -10,15 +10,17 @@
 //! Source: Pippenger, "On the evaluation of powers and monomials" (1980), as in Bernstein, Doumen, Lange, Oosterwijk, "Faster
 //! batch forgery identification" (2012). Bounds: fewer than 2^31 points; scalars below 2^64 and below 2^128.
 
-use super::field::{Lanes, Mask, Row, one, work};
+use super::field::{Lanes, Mask, NO_ENTRY, Row, one, work};
 use super::group::{Adder, Affine, Jacobian, Points, Single, add_two, double_two};
 use super::words::add_carry;
 
-/// Scalars of one length: the sum of (-1)^negative k times a row, for consecutive rows.
+/// Scalars of one length: the sum of (-1)^negative k times a row, for consecutive rows. In columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scalars {
-    /// Low and high words.
-    pub words: Vec<[u64; 2]>,
+    /// Low words.
+    pub low: Vec<u64>,
+    /// High words.
+    pub high: Vec<u64>,
     /// Signs.
     pub negative: Vec<bool>,
 }
@@ -26,14 +28,21 @@ pub(crate) struct Scalars {
 impl Scalars {
     /// None.
     pub(crate) fn clear(&mut self) {
-        self.words.clear();
+        self.low.clear();
+        self.high.clear();
         self.negative.clear();
     }
 
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.low.len()
+    }
+
     /// One more.
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn push(&mut self, words: [u64; 2], negative: bool) {
-        self.words.push(words);
+        self.low.push(words[0]);
+        self.high.push(words[1]);
         self.negative.push(negative);
     }
 }
@@ -41,9 +50,11 @@ impl Scalars {
 /// Bits of the scalars of the first and of the second part.
 const BITS: [usize; 2] = [64, 128];
 /// Vectors brought into lanes at a time.
-const SLICE: usize = 2048;
-/// No entry.
+const SLICE: usize = 1408;
+/// No bucket.
 const NONE: u32 = u32::MAX;
+/// Vectors of points that are asked for before they are needed.
+const AHEAD: usize = 6;
 /// What a bucket costs, in entries of a tenth.
 const TENTHS_A_BUCKET: usize = 21;
 
@@ -114,13 +125,15 @@ pub(crate) struct Msm<L> {
     bits: Points<L>,
     windows: Vec<Window>,
     groups: Vec<Group>,
-    /// Entries in lanes: place of the point times two, and its sign.
+    /// Entries in lanes, as `Lanes::gather` takes them.
     entries: Vec<u32>,
-    biased: [Vec<[u64; 3]>; 2],
-    digits: Vec<i32>,
+    /// Of each part, three words of each scalar with its bias.
+    biased: [[Vec<u64>; 3]; 2],
+    digits: Vec<i16>,
     counts: Vec<u32>,
     next: Vec<u32>,
     order: Vec<u32>,
+    starts: Vec<u32>,
     sums: Vec<(u32, u32)>,
 }
 
@@ -140,22 +153,23 @@ impl<L: Lanes> Msm<L> {
             counts: Vec::new(),
             next: Vec::new(),
             order: Vec::new(),
+            starts: Vec::new(),
             sums: Vec::new(),
         }
     }
 
-    /// Whether the sum is the identity. The first part's scalars belong to the first rows, and are below 2^64.
+    /// Whether the sum is the identity. The first row is nobody's; the first part's scalars belong to the next, and are below 2^64.
     pub(crate) fn is_identity(&mut self, rows: &[Row], parts: [&Scalars; 2]) -> bool {
         self.sum(rows, parts, None).0.is_none()
     }
 
     /// The sum, in lane 0. Tests force numbers of windows.
     pub(crate) fn sum(&mut self, rows: &[Row], parts: [&Scalars; 2], forced: Option<[usize; 2]>) -> Single<L> {
-        let lengths = parts.map(|part| part.words.len());
-        assert!(rows.len() == lengths[0] + lengths[1] && rows.len() < 1 << 31);
+        let lengths = parts.map(Scalars::len);
+        assert!(rows.len() == 1 + lengths[0] + lengths[1] && rows.len() < 1 << 31);
         let counts = forced.unwrap_or_else(|| choose::<L>(lengths));
         self.windows = layout::<L>(counts);
-        self.sort(parts, counts[0]);
+        L::enter(Sort { msm: self, parts, shared: counts[0] });
         let last = self.windows[self.windows.len() - 1];
         let (vectors, bits) = (last.base + last.vectors::<L>(), last.start + last.bits);
         self.tree.reserve(vectors);
@@ -200,11 +214,12 @@ impl<L: Lanes> Msm<L> {
     fn scatter(&mut self, groups: std::ops::Range<usize>, base: usize) {
         for group in &self.groups[groups] {
             let window = &self.windows[group.window];
-            let vectors = window.vectors::<L>();
+            // A power of two.
+            let bits = window.vectors::<L>().trailing_zeros();
             for (lane, bucket) in group.buckets.iter().enumerate().take(L::LANES) {
                 if *bucket != NONE {
                     let bucket = *bucket as usize;
-                    let to = (window.base + bucket % vectors, bucket / vectors);
+                    let to = (window.base + (bucket & ((1 << bits) - 1)), bucket >> bits);
                     self.points.copy_lane((group.base - base, lane), &mut self.tree, to);
                 }
             }
@@ -213,32 +228,19 @@ impl<L: Lanes> Msm<L> {
 
     #[inline(always)]
     fn gather(&mut self, rows: &[Row], base: usize, vectors: usize) {
-        let (entries, _) = self.entries[base * L::LANES..].as_chunks::<1>();
-        let place = |v: usize| -> [u32; 8] {
-            std::array::from_fn(|lane| match entries.get(v * L::LANES + lane % L::LANES) {
-                Some([entry]) if *entry != NONE => entry >> 1,
-                _ => 0,
-            })
-        };
-        const AHEAD: usize = 6;
-        for v in 0..vectors {
-            if v + AHEAD < vectors {
-                L::fetch(rows, &place(v + AHEAD));
-            }
-            let (mut present, mut negative): (Mask, Mask) = (0, 0);
-            for lane in 0..L::LANES {
-                let [entry] = entries[v * L::LANES + lane];
-                present |= Mask::from(entry != NONE) << lane;
-                negative |= ((entry & 1) as Mask) << lane;
-            }
-            let (x, y) = L::load(rows, &place(v));
-            self.points.at[v] = Affine { x, y: L::select(negative, &y, &y.negate()) };
-            self.points.present[v] = present;
+        let entries = &self.entries[base * L::LANES..];
+        let (points, present) = (&mut self.points.at[..vectors], &mut self.points.present[..vectors]);
+        for (v, (point, present)) in points.iter_mut().zip(present).enumerate() {
+            // `sort` leaves so many empty vectors behind the last.
+            L::fetch_entries(rows, &entries[(v + AHEAD) * L::LANES..][..L::LANES]);
+            let (x, y, holds) = L::gather(rows, &entries[v * L::LANES..][..L::LANES]);
+            (*point, *present) = (Affine { x, y }, holds);
         }
     }
 
     /// Signed digits without carries: h is added to every window of the scalar once, then h is taken from each digit. The
     /// top window is not masked, so its digit may be h; bucket h has index 0 (digit 0 is dropped), which `reduce` weighs by h.
+    #[inline(always)]
     fn bias(&mut self, parts: [&Scalars; 2], shared: usize) {
         for (i, count) in [shared, self.windows.len()].into_iter().enumerate() {
             let mut bias = [0u64; 3];
@@ -246,84 +248,107 @@ impl<L: Lanes> Msm<L> {
                 let bit = window.start + window.bits - 1;
                 bias[bit / 64] |= 1 << (bit % 64);
             }
-            self.biased[i].clear();
-            self.biased[i].extend(parts[i].words.iter().map(|words| {
+            let columns = &mut self.biased[i];
+            for column in columns.iter_mut() {
+                column.resize(parts[i].len(), 0);
+            }
+            let [low, middle, high] = columns;
+            let biased = low.iter_mut().zip(middle).zip(high);
+            for (((low, middle), high), words) in biased.zip(parts[i].low.iter().zip(&parts[i].high)) {
                 let mut carry = 0;
-                let low = add_carry(words[0], bias[0], &mut carry);
-                let high = add_carry(words[1], bias[1], &mut carry);
-                [low, high, bias[2] + carry]
-            }));
+                *low = add_carry(*words.0, bias[0], &mut carry);
+                *middle = add_carry(*words.1, bias[1], &mut carry);
+                *high = bias[2] + carry;
+            }
         }
     }
 
     /// Digits of one window: of the first part's scalars if they have it, then the second's.
+    #[inline(always)]
     fn digits_of(&mut self, parts: [&Scalars; 2], place: usize, shared: usize) {
         let window = self.windows[place];
         let (word, shift) = (window.start / 64, window.start % 64);
-        let half = window.buckets() as i32;
+        let half = window.buckets() as i16;
         self.digits.clear();
         for (i, count) in [shared, self.windows.len()].into_iter().enumerate() {
             if place >= count {
-                self.digits.resize(parts[i].words.len(), 0);
                 continue;
             }
             let mask = if place == count - 1 { u64::MAX } else { (1 << window.bits) - 1 };
-            let with_signs = self.biased[i].iter().zip(&parts[i].negative);
-            self.digits.extend(with_signs.map(|(biased, negative)| {
-                // Shifted in two steps, for a shift by 64 would be none.
-                let above = biased[(word + 1).min(2)] << (63 - shift) << 1;
-                let digit = ((biased[word] >> shift | above) & mask) as i32 - half;
-                if *negative { -digit } else { digit }
-            }));
+            let [low, high] = [word, (word + 1).min(2)].map(|word| &self.biased[i][word][..]);
+            let done = self.digits.len();
+            self.digits.resize(done + low.len(), 0);
+            let digits = self.digits[done..].iter_mut().zip(&parts[i].negative);
+            for ((digit, negative), (low, high)) in digits.zip(low.iter().zip(high)) {
+                // Shifted in two steps, for a shift by 64 would be none. At most 2^15, which wraps and comes back.
+                let biased = (low >> shift | high << (63 - shift) << 1) & mask;
+                let sign = -i16::from(*negative);
+                *digit = ((biased as i16).wrapping_sub(half) ^ sign).wrapping_sub(sign);
+            }
         }
     }
 
     /// Entries of all windows: groups of equally long buckets, in lanes.
+    #[inline(always)]
     fn sort(&mut self, parts: [&Scalars; 2], shared: usize) {
         self.bias(parts, shared);
         self.groups.clear();
         self.entries.clear();
         for place in 0..self.windows.len() {
             self.digits_of(parts, place, shared);
+            let first = 1 + if place < shared { 0 } else { parts[0].len() as u32 };
             let buckets = self.windows[place].buckets();
-            let bucket_of = |digit: i32| digit.unsigned_abs() as usize & (buckets - 1);
+            let bucket_of = |digit: i16| usize::from(digit.unsigned_abs()) & (buckets - 1);
             self.counts.clear();
             self.counts.resize(buckets, 0);
+            let counts = &mut self.counts[..buckets];
             for digit in &self.digits {
-                self.counts[bucket_of(*digit)] += u32::from(*digit != 0);
+                counts[bucket_of(*digit)] += u32::from(*digit != 0);
             }
-            // Buckets by length, longest first, by counting.
-            let longest = self.counts.iter().max().map_or(0, |count| *count as usize);
-            let mut starts = vec![0_u32; longest + 1];
-            self.counts.iter().for_each(|count| starts[*count as usize] += 1);
-            let mut sum = 0;
-            for start in starts.iter_mut().rev() {
-                (*start, sum) = (sum, sum + *start);
-            }
-            let used = starts[0] as usize;
-            self.order.clear();
-            self.order.resize(buckets, 0);
-            for (bucket, count) in self.counts.iter().enumerate() {
-                self.order[starts[*count as usize] as usize] = bucket as u32;
-                starts[*count as usize] += 1;
-            }
-            self.next.clear();
-            self.next.resize(buckets, 0);
-            for lanes in self.order[..used].chunks(L::LANES) {
-                let (base, length) = (self.entries.len() / L::LANES, self.counts[lanes[0] as usize] as usize);
-                self.entries.resize((base + length) * L::LANES, NONE);
-                let mut group = [NONE; 8];
-                for (lane, bucket) in lanes.iter().enumerate() {
-                    group[lane] = *bucket;
-                    self.next[*bucket as usize] = (base * L::LANES + lane) as u32;
+            self.group(place);
+            let (next, entries) = (&mut self.next[..buckets], &mut self.entries[..]);
+            for (i, digit) in (first..).zip(&self.digits) {
+                if *digit != 0 {
+                    let next = &mut next[bucket_of(*digit)];
+                    entries[*next as usize] = i << 1 | u32::from(*digit < 0);
+                    *next += L::LANES as u32;
                 }
-                self.groups.push(Group { base, length, window: place, buckets: group });
             }
-            for (i, digit) in self.digits.iter().enumerate().filter(|(_, digit)| **digit != 0) {
-                let next = &mut self.next[bucket_of(*digit)];
-                self.entries[*next as usize] = (i as u32) << 1 | u32::from(*digit < 0);
-                *next += L::LANES as u32;
+        }
+        self.entries.resize(self.entries.len() + AHEAD * L::LANES, NO_ENTRY);
+    }
+
+    /// Room for the entries of a window's buckets, by their lengths: eight to a group, and where each bucket's first one goes.
+    #[inline(always)]
+    fn group(&mut self, window: usize) {
+        // Buckets by length, longest first, by counting.
+        let longest = self.counts.iter().max().map_or(0, |count| *count as usize);
+        self.starts.clear();
+        self.starts.resize(longest + 1, 0);
+        self.counts.iter().for_each(|count| self.starts[*count as usize] += 1);
+        let mut sum = 0;
+        for start in self.starts.iter_mut().rev() {
+            (*start, sum) = (sum, sum + *start);
+        }
+        let used = self.starts[0] as usize;
+        self.order.clear();
+        self.order.resize(self.counts.len(), 0);
+        for (bucket, count) in self.counts.iter().enumerate() {
+            let start = &mut self.starts[*count as usize];
+            self.order[*start as usize] = bucket as u32;
+            *start += 1;
+        }
+        self.next.clear();
+        self.next.resize(self.counts.len(), 0);
+        for lanes in self.order[..used].chunks(L::LANES) {
+            let (base, length) = (self.entries.len() / L::LANES, self.counts[lanes[0] as usize] as usize);
+            self.entries.resize((base + length) * L::LANES, NO_ENTRY);
+            let mut buckets = [NONE; 8];
+            for (lane, bucket) in lanes.iter().enumerate() {
+                buckets[lane] = *bucket;
+                self.next[*bucket as usize] = (base * L::LANES + lane) as u32;
             }
+            self.groups.push(Group { base, length, window, buckets });
         }
     }
 
@@ -454,6 +479,9 @@ impl<L: Lanes> Msm<L> {
     }
 }
 
+work! {
+    Sort ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, parts: [&'a Scalars; 2], shared: usize } -> () = msm.sort(parts, shared)
+}
 work! {
     Gather ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, rows: &'a [Row], base: usize, vectors: usize }
         -> () = msm.gather(rows, base, vectors)

@@ -9,7 +9,7 @@ use super::field::{Lanes, Mask, Row, equal, one, roots, work};
 use super::group::{Affine, curve_right_side, multiply_two};
 use super::scalar::{Curve, Secp256k1, invert_scalars, negate, scalar_words};
 use super::words::{FIELD_PRIME, ORDER, Words, add, from_bytes, is_below, to_bytes};
-use super::{Found, PublicKey, Signature, ecmult};
+use super::{PublicKey, Signature, Wanted, ecmult};
 use std::marker::PhantomData;
 
 /// Vectors of rows in a tile.
@@ -69,19 +69,17 @@ impl<L: Lanes> Recoverer<L> {
         }
     }
 
-    /// The public key of each row; `None` where recovery fails.
-    pub(crate) fn recover(&mut self, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
+    /// What is wanted of each row; `None` where recovery fails. `out` has a place a row.
+    pub(crate) fn recover<W: Wanted>(&mut self, signatures: &[Signature], out: &mut [Option<W>]) {
+        assert_eq!(signatures.len(), out.len());
         let rows: Vec<Option<Prepared>> = signatures.iter().map(prepare).collect();
-        self.recover_prepared::<Secp256k1>(&rows).into_iter().map(|row| row.map(|row| key_of(&row))).collect()
-    }
-
-    /// The same with R.y.
-    pub(crate) fn recover_with_roots(&mut self, signatures: &[Signature]) -> Vec<Option<Found>> {
-        self.roots = Some(Vec::with_capacity(signatures.len() + 2 * L::LANES));
-        let keys = self.recover(signatures);
+        self.roots = W::HAS_ROOT.then(|| Vec::with_capacity(signatures.len() + 2 * L::LANES));
+        let keys = self.recover_prepared::<Secp256k1>(&rows);
         let roots = self.roots.take().unwrap_or_default();
-        let found = |(key, y): (Option<PublicKey>, &Words)| key.map(|key| Found { key, root: to_bytes(y) });
-        keys.into_iter().zip(&roots).map(found).collect()
+        for (i, (out, key)) in out.iter_mut().zip(keys).enumerate() {
+            let root = roots.get(i).map_or([0; 32], to_bytes);
+            *out = key.map(|key| W::new(&key_of(&key), &root));
+        }
     }
 
     /// The same for prepared rows and any curve.
@@ -265,24 +263,32 @@ pub(crate) fn lift_all<L: Lanes, C: Curve>(points: &mut [Affine<L>], odd: &[Mask
 
 /// The slow definition, bit by bit.
 pub(crate) fn recover_singly<L: Lanes, C: Curve>(row: &Prepared) -> Option<Row> {
-    L::enter(|| {
-        let mut point = [Affine { x: L::splat(&row.x), y: L::splat(&row.x) }];
-        let mut dead = [0];
-        let odd = if row.is_odd { L::ALL } else { 0 };
-        lift_all::<L, C>(&mut point, &[odd], &mut dead);
-        if dead[0] != 0 {
-            return None;
+    L::enter(Singly { row, lanes: PhantomData::<L>, curve: PhantomData::<C> })
+}
+
+#[inline(always)]
+fn singly<L: Lanes, C: Curve>(row: &Prepared) -> Option<Row> {
+    let mut point = [Affine { x: L::splat(&row.x), y: L::splat(&row.x) }];
+    let mut dead = [0];
+    let odd = if row.is_odd { L::ALL } else { 0 };
+    lift_all::<L, C>(&mut point, &[odd], &mut dead);
+    if dead[0] != 0 {
+        return None;
+    }
+    let y = super::field::lane_words(&point[0].y, 0);
+    let mut inverses = Vec::new();
+    invert_scalars::<L, C>(&[L::splat(&row.r)], &mut inverses);
+    let u1 = scalar_words::<L, C>(&quotient::<L, C>(&L::splat(&row.z), &inverses[0]), 0);
+    let u2 = scalar_words::<L, C>(&quotient::<L, C>(&L::splat(&row.s), &inverses[0]), 0);
+    multiply_two::<L>(&u2, &Row::new(&row.x, &y), &negate::<C>(&u1), &C::G)
+}
+
+work! {
+    Singly ['a, L: Lanes, C: Curve] ['a, L, C] { row: &'a Prepared, lanes: PhantomData<L>, curve: PhantomData<C> }
+        -> Option<Row> = {
+            let _ = (lanes, curve);
+            singly::<L, C>(row)
         }
-        let y = super::field::lane_words(&point[0].y, 0);
-        let mut inverses = Vec::new();
-        invert_scalars::<L, C>(&[L::splat(&row.r)], &mut inverses);
-        let quotient = |a: &Words| {
-            let a = L::splat(a).mont(&inverses[0], &C::MODULUS).mont(&one(), &C::MODULUS);
-            scalar_words::<L, C>(&a, 0)
-        };
-        let (u1, u2) = (negate::<C>(&quotient(&row.z)), quotient(&row.s));
-        multiply_two::<L>(&u2, &Row::new(&row.x, &y), &u1, &C::G)
-    })
 }
 
 /// A row as bytes.

@@ -1,14 +1,12 @@
-//! Scalars mod n, and the curve that they multiply points of: constants, Montgomery products in lanes, the endomorphism's split.
+//! Scalars mod n, and the curve that they multiply points of: constants, Montgomery products in lanes, halves that are odd.
 //!
 //! The curve is a parameter, so that groups of order 13 and 199 run through the same code (tests). Products are Montgomery's
-//! with R = 2^260 (`Lanes::mont`). Split: Gallant, Lambert, Vanstone, "Faster point multiplication on elliptic curves with
-//! efficient endomorphisms" (2001); rounding by multiplication with 2^384 / n as in engine/docs/secp256k1.md, section 4.
+//! with R = 2^260 (`Lanes::mont`). The split itself: `split`.
 
 use super::field::{BETA, Lanes, Modulus, ORDER_MODULUS, Row};
-use super::words::{Inverter, ORDER, Words, add, from_limbs, is_below, mul, sub, to_limbs};
-
-/// A number of two's complement in three words.
-pub(crate) type Signed = [u64; 3];
+pub(crate) use super::split::Signed;
+use super::split::{A1, A2, MINUS_B1};
+use super::words::{Inverter, ORDER, Words, add, from_limbs, is_below, sub, to_limbs};
 
 /// A curve y^2 = x^3 + B mod p and a group of prime order on it.
 pub(crate) trait Curve: 'static {
@@ -39,14 +37,6 @@ pub(crate) trait Curve: 'static {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Secp256k1;
 
-/// lambda's lattice: a = b lambda + ... as (A1, -B1), (A2, A1).
-const A1: [u64; 2] = [0xE86C_90E4_9284_EB15, 0x3086_D221_A7D4_6BCD];
-const A2: Signed = [0x57C1_108D_9D44_CFD8, 0x14CA_50F7_A8E2_F3F6, 1];
-const MINUS_B1: [u64; 2] = [0x6F54_7FA9_0ABF_E4C3, 0xE443_7ED6_010E_8828];
-/// 2^384 A1 / n and 2^384 (-B1) / n, rounded.
-const ROUND_1: Words = [0xE893_209A_45DB_B031, 0x3DAA_8A14_71E8_CA7F, 0xE86C_90E4_9284_EB15, 0x3086_D221_A7D4_6BCD];
-const ROUND_2: Words = [0x1571_B4AE_8AC4_7F71, 0x2212_08AC_9DF5_06C6, 0x6F54_7FA9_0ABF_E4C4, 0xE443_7ED6_010E_8828];
-
 impl Curve for Secp256k1 {
     const B: Words = [7, 0, 0, 0];
     const ORDER: Words = ORDER;
@@ -68,26 +58,7 @@ impl Curve for Secp256k1 {
 
     #[inline(always)]
     fn split(k: &Words) -> [Signed; 2] {
-        // c_i = k g_i / 2^384, rounded to the nearest: within one of k A_i / n.
-        let rounded = |g: &Words| -> [u64; 2] {
-            let product: [u64; 8] = mul(k, g);
-            let half = product[5] >> 63;
-            let (low, carry) = product[6].overflowing_add(half);
-            [low, product[7] + u64::from(carry)]
-        };
-        let (c1, c2) = (rounded(&ROUND_1), rounded(&ROUND_2));
-        // Everything modulo 2^192, since the true values fit.
-        let times = |a: &[u64; 2], b: &[u64; 2]| -> Signed {
-            let product: [u64; 4] = mul(a, b);
-            [product[0], product[1], product[2]]
-        };
-        let times_a2 = {
-            let product: [u64; 5] = mul(&c2, &A2);
-            [product[0], product[1], product[2]]
-        };
-        let a = sub(&sub(&[k[0], k[1], k[2]], &times(&c1, &A1)).0, &times_a2).0;
-        let b = sub(&times(&c1, &MINUS_B1), &times(&c2, &A1)).0;
-        [a, b]
+        super::split::halves(k)
     }
 
     fn comb() -> &'static [Row] {

@@ -13,6 +13,9 @@ pub(crate) const FIELD_GAP: u64 = 0x1_0000_03D1;
 /// The order n of the group.
 pub(crate) const ORDER: Words = [0xBFD2_5E8C_D036_4141, 0xBAAE_DCE6_AF48_A03B, 0xFFFF_FFFF_FFFF_FFFE, !0];
 
+/// 2^256 - n.
+pub(crate) const ORDER_GAP: [u64; 3] = [0x402D_A173_2FC9_BEBF, 0x4551_2319_50B7_5FC4, 1];
+
 /// a + b + carry; the carry goes on.
 #[inline(always)]
 pub(crate) const fn add_carry(a: u64, b: u64, carry: &mut u64) -> u64 {

@@ -1,4 +1,4 @@
-//! Eight lanes: limb k of lane j in 64-bit lane j of vector k; products by IFMA (AVX-512 F, IFMA, VBMI2 for double shifts).
+//! Eight lanes: limb k of lane j in 64-bit lane j of vector k; products by IFMA (AVX-512 F, IFMA, BW for bytes, VBMI2 for double shifts).
 //!
 //! Bounds: the table of kinds in the module above. `vpmadd52` reads the low 52 bits of each factor, which is all that makes
 //! dirt above them harmless, and why everything that is no factor must be carried. Cost of a product: 62 multiply-adds and
@@ -9,10 +9,20 @@
 #![allow(unsafe_code)]
 
 use super::{C_256, C_260, Lanes, MASK_48, MASK_52, Mask, Modulus, Row, Work};
-use crate::secp256k1::words::{INVERT_P, Words, from_limbs};
+use crate::secp256k1::split::{A1, A2, Halves, MINUS_B1, ROUND_1, ROUND_2, Signed};
+use crate::secp256k1::words::{INVERT_P, ORDER_GAP, Words, from_limbs, to_limbs};
 use std::arch::x86_64::*;
 
 type V = __m512i;
+
+/// 2^256 - n in limbs of 52 bits.
+const GAP: [u64; 3] = three_limbs(&ORDER_GAP);
+
+/// The first three limbs of a number below 2^156.
+const fn three_limbs(a: &Signed) -> [u64; 3] {
+    let l = to_limbs(&[a[0], a[1], a[2], 0]);
+    [l[0], l[1], l[2]]
+}
 
 /// Eight elements.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +32,24 @@ pub(crate) struct Eight([V; 5]);
 /// Whether this processor has what this module needs.
 pub(crate) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512ifma")
         && is_x86_feature_detected!("avx512vbmi2")
 }
 
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,bmi1,bmi2,adx,lzcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vbmi2,bmi1,bmi2,adx,lzcnt")]
 fn enter_avx512<W: Work>(work: W) -> W::Out {
     work.run()
+}
+
+/// An array by an expression in the index, written out: what `from_fn` or `map` are given is not always inlined, and then runs
+/// without the lanes' instructions, intrinsic by intrinsic through memory.
+macro_rules! each {
+    (3, $k:ident => $value:expr) => { each!(@ $k => $value; 0 1 2) };
+    (4, $k:ident => $value:expr) => { each!(@ $k => $value; 0 1 2 3) };
+    (5, $k:ident => $value:expr) => { each!(@ $k => $value; 0 1 2 3 4) };
+    (8, $k:ident => $value:expr) => { each!(@ $k => $value; 0 1 2 3 4 5 6 7) };
+    (@ $k:ident => $value:expr; $($i:literal)*) => { [$({ let $k = $i; $value }),*] };
 }
 
 /// One intrinsic each, under a short name.
@@ -37,7 +58,7 @@ macro_rules! operations {
         $(#[$doc])*
         #[inline(always)]
         fn $name$(<const $k: u32>)?($($arg: $type),*) -> $out {
-            // SAFETY: needs AVX-512 F, IFMA and VBMI2 and nothing else; the module's header says who sees to that.
+            // SAFETY: needs AVX-512 F, BW, IFMA and VBMI2 and nothing else; the module's header says who sees to that.
             unsafe { $body }
         }
     )*};
@@ -65,10 +86,24 @@ operations! {
     vector_row(a: V) -> Row = Row(std::mem::transmute::<V, [u64; 8]>(a));
 }
 
+/// Limb k of lane j at [k][j].
+#[inline(always)]
+fn lanes(a: &Eight) -> &[[u64; 8]; 5] {
+    // SAFETY: a vector is eight words of 64 bits in the order of its lanes, any bits make a word, and 64 is a stricter alignment.
+    unsafe { &*std::ptr::from_ref(a).cast() }
+}
+
+/// The same, to be written.
+#[inline(always)]
+fn lanes_mut(a: &mut Eight) -> &mut [[u64; 8]; 5] {
+    // SAFETY: as above, and any words make a vector.
+    unsafe { &mut *std::ptr::from_mut(a).cast() }
+}
+
 #[inline(always)]
 fn rotate<const K: i32>(a: &Eight) -> Eight {
     // SAFETY: as for the operations above.
-    Eight(std::array::from_fn(|k| unsafe { _mm512_alignr_epi64::<K>(a.0[k], a.0[k]) }))
+    Eight(each!(5, k => unsafe { _mm512_alignr_epi64::<K>(a.0[k], a.0[k]) }))
 }
 
 /// Four words of 64 bits a lane -> five limbs.
@@ -96,6 +131,16 @@ fn words_of(a: &Eight) -> [V; 4] {
         or(shr::<24>(l[2]), shl::<28>(l[3])),
         or(shr::<36>(l[3]), shl::<16>(l[4])),
     ]
+}
+
+/// Each word with its bytes in reverse.
+#[inline(always)]
+fn reversed(a: V) -> V {
+    // SAFETY: as for the operations above.
+    unsafe {
+        let order = _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+        _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(order))
+    }
 }
 
 /// Eight rows of eight words, transposed.
@@ -175,6 +220,50 @@ fn columns_of_square(a: &Eight) -> [V; 10] {
     c
 }
 
+/// The low three limbs of products of three, added to `c`, not carried: nine multiply-adds.
+#[inline(always)]
+fn add_low_product(c: &mut [V; 3], a: &[V; 3], b: &[u64; 3]) {
+    let b = each!(3, k => same(b[k]));
+    c[0] = lo(c[0], a[0], b[0]);
+    c[1] = lo(hi(c[1], a[0], b[0]), a[0], b[1]);
+    c[1] = lo(c[1], a[1], b[0]);
+    c[2] = lo(hi(c[2], a[0], b[1]), a[0], b[2]);
+    c[2] = lo(hi(c[2], a[1], b[0]), a[1], b[1]);
+    c[2] = lo(c[2], a[2], b[0]);
+}
+
+/// (k g + 2^383) / 2^384, rounded down, below 2^128.
+#[inline(always)]
+fn rounded(k: &Eight, g: &Words) -> [V; 3] {
+    let mut c = columns(k, &Eight::splat(g));
+    // Bit 384 is bit 20 of limb 7.
+    c[7] = add(c[7], same(1 << 19));
+    for i in 0..9 {
+        c[i + 1] = add(c[i + 1], shr::<52>(c[i]));
+    }
+    let m = same(MASK_52);
+    let (l7, l8, l9) = (and(c[7], m), and(c[8], m), c[9]);
+    [and(or(shr::<20>(l7), shl::<32>(l8)), m), and(or(shr::<20>(l8), shl::<32>(l9)), m), shr::<20>(l9)]
+}
+
+/// Three signed limbs carried, modulo 2^156: the topmost takes the sign from the topmost bit.
+#[inline(always)]
+fn carried_three(c: [V; 3]) -> [V; 3] {
+    let m = same(MASK_52);
+    let c1 = add(c[1], sar::<52>(c[0]));
+    let c2 = add(c[2], sar::<52>(c1));
+    [and(c[0], m), and(c1, m), sar::<12>(shl::<12>(c2))]
+}
+
+/// A half from its columns modulo 2^156, signed: size and sign.
+#[inline(always)]
+fn half(c: [V; 3]) -> Halves {
+    let l = carried_three(c);
+    let negative = nonzero(shr::<63>(l[2]));
+    let l = carried_three(each!(3, k => choose(negative, l[k], sub(same(0), l[k]))));
+    Halves { low: to_array(or(l[0], shl::<52>(l[1]))), high: to_array(or(shr::<12>(l[1]), shl::<40>(l[2]))), negative }
+}
+
 /// Limbs 0 to 4, and what is worth 2^260.
 type Folded = ([V; 5], V);
 
@@ -246,34 +335,113 @@ impl Lanes for Eight {
 
     #[inline(always)]
     fn splat(words: &Words) -> Self {
-        limbs_of(words.map(same))
+        limbs_of(each!(4, k => same(words[k])))
     }
 
     #[inline(always)]
     fn from_words(words: &[Words; 8]) -> Self {
-        limbs_of(std::array::from_fn(|k| from_array(std::array::from_fn(|j| words[j][k]))))
+        limbs_of(each!(4, k => from_array(each!(8, j => words[j][k]))))
+    }
+
+    #[inline(always)]
+    fn from_bytes(bytes: &[&[u8; 32]; 8]) -> Self {
+        // SAFETY: as for the operations above; each row has 32 bytes, and any alignment does.
+        let words = unsafe {
+            let t = each!(4, j => {
+                let low = _mm512_castsi256_si512(_mm256_loadu_si256(bytes[j].as_ptr().cast()));
+                _mm512_inserti64x4::<1>(low, _mm256_loadu_si256(bytes[j + 4].as_ptr().cast()))
+            });
+            let (even, odd) =
+                (_mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0), _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2));
+            let (low_01, high_01) = (_mm512_unpacklo_epi64(t[0], t[1]), _mm512_unpackhi_epi64(t[0], t[1]));
+            let (low_23, high_23) = (_mm512_unpacklo_epi64(t[2], t[3]), _mm512_unpackhi_epi64(t[2], t[3]));
+            [
+                _mm512_permutex2var_epi64(high_01, odd, high_23),
+                _mm512_permutex2var_epi64(low_01, odd, low_23),
+                _mm512_permutex2var_epi64(high_01, even, high_23),
+                _mm512_permutex2var_epi64(low_01, even, low_23),
+            ]
+        };
+        limbs_of(each!(4, k => reversed(words[k])))
+    }
+
+    #[inline(always)]
+    fn below(&self, bound: &Words) -> Mask {
+        let bound = Self::splat(bound);
+        let difference = carry::<false>(each!(5, k => sub(self.0[k], bound.0[k])));
+        nonzero(shr::<63>(difference.0[4]))
+    }
+
+    #[inline(always)]
+    fn from_limbs(limbs: &[[u64; 5]; 8]) -> Self {
+        Self(each!(5, k => from_array(each!(8, j => limbs[j][k]))))
+    }
+
+    #[inline(always)]
+    fn canonical_scalar(&self) -> Self {
+        let mut c = self.0;
+        let top = shr::<48>(c[4]);
+        c[4] = and(c[4], same(MASK_48));
+        let gap = each!(3, k => same(GAP[k]));
+        // top < 2^15: what is added is below 2^144.
+        c[0] = lo(c[0], top, gap[0]);
+        c[1] = lo(hi(c[1], top, gap[0]), top, gap[1]);
+        c[2] = lo(hi(c[2], top, gap[1]), top, gap[2]);
+        c[3] = hi(c[3], top, gap[2]);
+        let c = carry::<true>(c);
+        let mut reduced = c.0;
+        for k in 0..3 {
+            reduced[k] = add(reduced[k], gap[k]);
+        }
+        let mut reduced = carry::<true>(reduced);
+        // c + 2^256 - n >= 2^256 exactly if c >= n.
+        let is_above = nonzero(shr::<48>(reduced.0[4]));
+        reduced.0[4] = and(reduced.0[4], same(MASK_48));
+        Self::select(is_above, &c, &reduced)
+    }
+
+    #[inline(always)]
+    fn split(&self) -> [Halves; 2] {
+        const A1_LIMBS: [u64; 3] = three_limbs(&[A1[0], A1[1], 0]);
+        const MINUS_B1_LIMBS: [u64; 3] = three_limbs(&[MINUS_B1[0], MINUS_B1[1], 0]);
+        let (c1, c2) = (rounded(self, &ROUND_1), rounded(self, &ROUND_2));
+        let none = [same(0); 3];
+        // Columns are below 2^56, so their differences keep their sign.
+        let (mut less, mut plus, mut minus) = (none, none, none);
+        add_low_product(&mut less, &c1, &A1_LIMBS);
+        add_low_product(&mut less, &c2, &three_limbs(&A2));
+        add_low_product(&mut plus, &c1, &MINUS_B1_LIMBS);
+        add_low_product(&mut minus, &c2, &A1_LIMBS);
+        [half(each!(3, k => sub(self.0[k], less[k]))), half(each!(3, k => sub(plus[k], minus[k])))]
     }
 
     #[inline(always)]
     fn limbs(&self, lane: usize) -> [u64; 5] {
-        self.0.map(|limb| to_array(limb)[lane])
+        let limbs = lanes(self);
+        each!(5, k => limbs[k][lane])
     }
 
     #[inline(always)]
     fn set_limbs(&mut self, lane: usize, limbs: [u64; 5]) {
-        for (vector, limb) in self.0.iter_mut().zip(limbs) {
-            *vector = choose(1 << lane, *vector, same(limb));
+        self.0 = each!(5, k => choose(1 << lane, self.0[k], same(limbs[k])));
+    }
+
+    #[inline(always)]
+    fn set_lane(&mut self, lane: usize, from: &Self, from_lane: usize) {
+        let (to, from) = (lanes_mut(self), lanes(from));
+        for k in 0..5 {
+            to[k][lane] = from[k][from_lane];
         }
     }
 
     #[inline(always)]
     fn select(mask: Mask, a: &Self, b: &Self) -> Self {
-        Self(std::array::from_fn(|k| choose(mask, a.0[k], b.0[k])))
+        Self(each!(5, k => choose(mask, a.0[k], b.0[k])))
     }
 
     #[inline(always)]
     fn load(rows: &[Row], places: &[u32; 8]) -> (Self, Self) {
-        let c = transpose(places.map(|place| row_vector(&rows[place as usize])));
+        let c = transpose(each!(8, j => row_vector(&rows[places[j] as usize])));
         (limbs_of([c[0], c[1], c[2], c[3]]), limbs_of([c[4], c[5], c[6], c[7]]))
     }
 
@@ -286,9 +454,30 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn gather(rows: &[Row], entries: &[u32]) -> (Self, Self, Mask) {
+        let entries = entries.first_chunk::<8>().expect("an entry a lane");
+        // Places are read one by one: the units that would take them out of a vector have the transposition to do.
+        let c = transpose(each!(8, j => row_vector(&rows[(entries[j] >> 1) as usize])));
+        // SAFETY: as for the operations above; the array has 32 bytes, and any alignment does.
+        let v = unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(entries.as_ptr().cast())) };
+        let (present, negative) = (nonzero(v), nonzero(and(v, same(1))));
+        let (x, y) = (limbs_of([c[0], c[1], c[2], c[3]]), limbs_of([c[4], c[5], c[6], c[7]]));
+        (x, Self::select(negative, &y, &y.negate()), present)
+    }
+
+    #[inline(always)]
+    fn fetch_entries(rows: &[Row], entries: &[u32]) {
+        for entry in entries.first_chunk::<8>().expect("an entry a lane") {
+            // SAFETY: a prefetch of any address has no effect that can be seen.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(rows.as_ptr().wrapping_add((entry >> 1) as usize).cast()) };
+        }
+    }
+
+    #[inline(always)]
     fn store(x: &Self, y: &Self) -> [Row; 8] {
         let (x, y) = (words_of(x), words_of(y));
-        transpose([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]]).map(vector_row)
+        let rows = transpose([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]]);
+        each!(8, j => vector_row(rows[j]))
     }
 
     #[inline(always)]
@@ -325,14 +514,13 @@ impl Lanes for Eight {
     fn sqr3_f(&self) -> Self {
         // Limbs < 3 * 2^56, so t < 2^46 and t C_256 < 2^104 still.
         let (c, r5) = fold(columns_of_square(self));
-        let triple = |a: V| add(a, add(a, a));
-        carry::<false>(top((c.map(triple), triple(r5))))
+        carry::<false>(top((each!(5, k => add(c[k], add(c[k], c[k]))), add(r5, add(r5, r5)))))
     }
 
     #[inline(always)]
     fn mul2_f(&self, b: &Self) -> Self {
         let (c, r5) = fold(columns(self, b));
-        carry::<false>(top((c.map(|a| add(a, a)), add(r5, r5))))
+        carry::<false>(top((each!(5, k => add(c[k], c[k])), add(r5, r5))))
     }
 
     #[inline(always)]
@@ -368,27 +556,27 @@ impl Lanes for Eight {
     #[inline(always)]
     fn sub(&self, b: &Self) -> Self {
         // 4 p covers a Norm; the sum stays below 2^259, and limb 4 cannot end negative.
-        let mut c: [V; 5] = std::array::from_fn(|k| sub(self.0[k], b.0[k]));
+        let mut c = each!(5, k => sub(self.0[k], b.0[k]));
         plus_p::<4>(&mut c);
         carry::<false>(c)
     }
 
     #[inline(always)]
     fn sub4(&self, b: &Self) -> Self {
-        let mut c: [V; 5] = std::array::from_fn(|k| sub(shl::<2>(self.0[k]), b.0[k]));
+        let mut c = each!(5, k => sub(shl::<2>(self.0[k]), b.0[k]));
         plus_p::<4>(&mut c);
         carry::<false>(c)
     }
 
     #[inline(always)]
     fn add(&self, b: &Self) -> Self {
-        carry::<true>(std::array::from_fn(|k| add(self.0[k], b.0[k])))
+        carry::<true>(each!(5, k => add(self.0[k], b.0[k])))
     }
 
     #[inline(always)]
     fn negate(&self) -> Self {
         let p = [MASK_52 + 1 - C_256, MASK_52, MASK_52, MASK_52, MASK_48];
-        carry::<true>(std::array::from_fn(|k| sub(same(p[k]), self.0[k])))
+        carry::<true>(each!(5, k => sub(same(p[k]), self.0[k])))
     }
 
     #[inline(always)]
@@ -440,7 +628,7 @@ impl Lanes for Eight {
     #[inline(always)]
     fn mont(&self, b: &Self, modulus: &Modulus) -> Self {
         let mut c = columns(self, b);
-        let (low_inverse, limbs) = (same(modulus.low_inverse), modulus.limbs.map(same));
+        let (low_inverse, limbs) = (same(modulus.low_inverse), each!(5, k => same(modulus.limbs[k])));
         for i in 0..5 {
             let q = lo(same(0), c[i], low_inverse);
             for j in 0..5 {
@@ -455,7 +643,7 @@ impl Lanes for Eight {
 
     #[inline(always)]
     fn add_limbs(&self, b: &Self) -> Self {
-        carry::<true>(std::array::from_fn(|k| add(self.0[k], b.0[k])))
+        carry::<true>(each!(5, k => add(self.0[k], b.0[k])))
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 //! contract says. For tests; the arithmetic is the wrapped variant's. Never inlined, so that generic code stays small here.
 
 use super::{Lanes, MASK_52, Mask, Modulus, Row, Work};
+use crate::secp256k1::split::Halves;
 use crate::secp256k1::words::{FIELD_PRIME, Words, from_limbs, is_below};
 
 /// What a value is known to be, from the tightest on; the table in the module above.
@@ -116,6 +117,39 @@ impl<L: Lanes> Lanes for Checked<L> {
         Self::new(L::from_words(words), if is_canonical { Kind::Canonical } else { Kind::Tight })
     }
 
+    #[inline(never)]
+    fn from_bytes(bytes: &[&[u8; 32]; 8]) -> Self {
+        let value = L::from_bytes(bytes);
+        let is_canonical = value.below(&FIELD_PRIME) == Self::ALL;
+        Self::new(value, if is_canonical { Kind::Canonical } else { Kind::Tight })
+    }
+
+    #[inline(never)]
+    fn below(&self, bound: &Words) -> Mask {
+        self.value.below(bound)
+    }
+
+    #[inline(never)]
+    fn from_limbs(limbs: &[[u64; 5]; 8]) -> Self {
+        Self { value: L::from_limbs(limbs), kind: Kind::Number }
+    }
+
+    #[inline(never)]
+    fn canonical_scalar(&self) -> Self {
+        Self::new(self.value.canonical_scalar(), Kind::Number)
+    }
+
+    #[inline(never)]
+    fn split(&self) -> [Halves; 2] {
+        self.value.split()
+    }
+
+    #[inline(never)]
+    fn gather(rows: &[Row], entries: &[u32]) -> (Self, Self, Mask) {
+        let (x, y, present) = L::gather(rows, entries);
+        (Self::new(x, Kind::Canonical), Self::new(y, Kind::Tight), present)
+    }
+
     fn limbs(&self, lane: usize) -> [u64; 5] {
         self.value.limbs(lane)
     }
@@ -125,6 +159,10 @@ impl<L: Lanes> Lanes for Checked<L> {
         // Another kind may come in than the other lanes have: the weaker of the two.
         let is_weaker = self.kind <= Kind::Norm && !fits::<L>(&limbs, self.kind);
         *self = Self::new(self.value, if is_weaker { Kind::Norm } else { self.kind });
+    }
+
+    fn set_lane(&mut self, lane: usize, from: &Self, from_lane: usize) {
+        self.set_limbs(lane, from.limbs(from_lane));
     }
 
     #[inline(never)]

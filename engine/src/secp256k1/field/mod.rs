@@ -29,7 +29,10 @@ pub(crate) mod avx512;
 pub(crate) mod checked;
 pub(crate) mod scalar;
 
-use super::words::{ORDER, Words, negated_low_inverse, to_limbs};
+use super::split::{Halves, halves};
+use super::words::{
+    ORDER, ORDER_GAP, Words, add, from_bytes, from_limbs, is_below, mul, negated_low_inverse, sub, to_limbs,
+};
 
 /// The low 52 bits.
 pub(crate) const MASK_52: u64 = (1 << 52) - 1;
@@ -91,6 +94,9 @@ impl Modulus {
 /// The order of the group.
 pub(crate) const ORDER_MODULUS: Modulus = Modulus::new(&ORDER);
 
+/// No point among entries: place 0, where a row stands that is nobody's.
+pub(crate) const NO_ENTRY: u32 = 0;
+
 /// Bit j for lane j.
 pub(crate) type Mask = u8;
 
@@ -147,16 +153,53 @@ pub(crate) trait Lanes: Copy + std::fmt::Debug + Send + Sync + 'static {
     fn splat(words: &Words) -> Self;
     /// Numbers below 2^256, the first `LANES` of them. Canonical if they are below p, else Tight.
     fn from_words(words: &[Words; 8]) -> Self;
+    /// Numbers of 32 bytes, most significant first, the first `LANES` of them; as `from_words`.
+    #[inline(always)]
+    fn from_bytes(bytes: &[&[u8; 32]; 8]) -> Self {
+        let mut words = [[0; 4]; 8];
+        for (words, bytes) in words.iter_mut().zip(bytes).take(Self::LANES) {
+            *words = from_bytes(bytes);
+        }
+        Self::from_words(&words)
+    }
+    /// Lanes below a number. As `from_words` and `from_bytes` give them.
+    #[inline(always)]
+    fn below(&self, bound: &Words) -> Mask {
+        (0..Self::LANES)
+            .fold(0, |mask, lane| mask | Mask::from(is_below(&from_limbs(&self.limbs(lane)).0, bound)) << lane)
+    }
     /// The limbs of a lane as they are.
     fn limbs(&self, lane: usize) -> [u64; 5];
     /// Puts limbs into a lane. They must be of the kind that the others are.
     fn set_limbs(&mut self, lane: usize, limbs: [u64; 5]);
+    /// Puts a lane of another vector, of the same kind, into a lane. Both in memory.
+    fn set_lane(&mut self, lane: usize, from: &Self, from_lane: usize);
     /// Lanes of `b` where the mask is set, else of `a`.
     fn select(mask: Mask, a: &Self, b: &Self) -> Self;
     /// Points of these places, x and y. Canonical.
     fn load(rows: &[Row], places: &[u32; 8]) -> (Self, Self);
     /// Asks for the cache lines of these places. No place need exist.
     fn fetch(rows: &[Row], places: &[u32; 8]);
+    /// Points by entries, one a lane: its place, which is not 0, times two, and one more to take it negated; or [`NO_ENTRY`]. x, y,
+    /// Tight, and the lanes that hold a point.
+    #[inline(always)]
+    fn gather(rows: &[Row], entries: &[u32]) -> (Self, Self, Mask) {
+        let (mut places, mut present, mut negative): ([u32; 8], Mask, Mask) = ([0; 8], 0, 0);
+        for (lane, entry) in entries.iter().enumerate().take(Self::LANES) {
+            places[lane] = entry >> 1;
+            present |= Mask::from(*entry != NO_ENTRY) << lane;
+            negative |= ((entry & 1) as Mask) << lane;
+        }
+        let (x, y) = Self::load(rows, &places);
+        (x, Self::select(negative, &y, &y.negate()), present)
+    }
+    /// Asks for the cache lines of these entries.
+    #[inline(always)]
+    fn fetch_entries(rows: &[Row], entries: &[u32]) {
+        let mut places = [0; 8];
+        places.iter_mut().zip(entries).for_each(|(place, entry)| *place = entry >> 1);
+        Self::fetch(rows, &places);
+    }
     /// Canonical coordinates to rows, the first `LANES` of them.
     fn store(x: &Self, y: &Self) -> [Row; 8];
 
@@ -209,6 +252,33 @@ pub(crate) trait Lanes: Copy + std::fmt::Debug + Send + Sync + 'static {
     fn mont(&self, b: &Self, modulus: &Modulus) -> Self;
     /// a + b. Limbs 0 to 3 < 2^52 in and out; limb 4 grows, and must stay below 2^63.
     fn add_limbs(&self, b: &Self) -> Self;
+    /// Limbs as they are, the first `LANES` of them: a number.
+    fn from_limbs(limbs: &[[u64; 5]; 8]) -> Self;
+    /// The representative below n. Limbs 0 to 3 < 2^52, limb 4 < 2^63.
+    #[inline(always)]
+    fn canonical_scalar(&self) -> Self {
+        let mut words = [[0; 4]; 8];
+        for (lane, words) in words.iter_mut().enumerate().take(Self::LANES) {
+            let mut limbs = self.limbs(lane);
+            let top = limbs[4] >> 48;
+            limbs[4] &= MASK_48;
+            // 2^256 is `ORDER_GAP` mod n; top times that is below 2^144, so n has to go once at most.
+            let (sum, wrapped) = add(&from_limbs(&limbs).0, &mul(&[top], &ORDER_GAP));
+            *words = if wrapped || !is_below(&sum, &ORDER) { sub(&sum, &ORDER).0 } else { sum };
+        }
+        Self::from_words(&words)
+    }
+    /// The halves of each lane: `split::halves`. Below n in.
+    #[inline(always)]
+    fn split(&self) -> [Halves; 2] {
+        let mut out = [Halves::default(); 2];
+        for lane in 0..Self::LANES {
+            for (out, half) in out.iter_mut().zip(&halves(&from_limbs(&self.limbs(lane)).0)) {
+                out.set(lane, half);
+            }
+        }
+        out
+    }
     /// Numbers below 2^64, one a lane.
     fn from_u64(words: &[u64; 8]) -> Self;
 }
@@ -234,7 +304,7 @@ pub(crate) fn equal<L: Lanes>(a: &L, b: &L) -> Mask {
 /// A lane's canonical words. Any kind but Raw in.
 #[inline(always)]
 pub(crate) fn lane_words<L: Lanes>(a: &L, lane: usize) -> Words {
-    super::words::from_limbs(&a.canonical().limbs(lane)).0
+    from_limbs(&a.canonical().limbs(lane)).0
 }
 
 /// a^(2^n), K vectors in step: one alone waits for its own results. Factor in, Factor out.

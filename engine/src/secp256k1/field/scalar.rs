@@ -127,6 +127,11 @@ impl Lanes for One {
     }
 
     #[inline(always)]
+    fn from_limbs(limbs: &[[u64; 5]; 8]) -> Self {
+        Self(limbs[0])
+    }
+
+    #[inline(always)]
     fn limbs(&self, _: usize) -> [u64; 5] {
         self.0
     }
@@ -134,6 +139,11 @@ impl Lanes for One {
     #[inline(always)]
     fn set_limbs(&mut self, _: usize, limbs: [u64; 5]) {
         self.0 = limbs;
+    }
+
+    #[inline(always)]
+    fn set_lane(&mut self, _: usize, from: &Self, _: usize) {
+        self.0 = from.0;
     }
 
     #[inline(always)]

@@ -1,12 +1,12 @@
 //! Batches with hints: the result of every row is recovery's, whatever the hints say and whatever stands beside it.
 
 use super::super::batch::{Limits, Verifier, Weights};
-use super::super::field::Lanes;
 use super::super::field::scalar::One;
+use super::super::field::{Lanes, Row};
 use super::super::msm::{Msm, Scalars};
 use super::super::scalar::{Curve, Secp256k1};
 use super::super::words::{FIELD_PRIME, ORDER, from_bytes, sub, to_bytes};
-use super::super::{Found, Hints, PublicKey, Signature, library};
+use super::super::{Found, Hints, PublicKey, Signature, Wanted, library};
 use super::edges::{edge_rows, times_mod_n};
 use super::{Draw, for_each_variant, negated, signed, small};
 use crate::secp256k1::group::multiply_two;
@@ -64,6 +64,13 @@ impl World {
     }
 }
 
+/// What a verifier says of rows.
+fn verified<L: Lanes, W: Wanted>(verifier: &mut Verifier<L>, rows: &[Signature], hints: &Hints<'_>) -> Vec<Option<W>> {
+    let mut out = vec![None; rows.len()];
+    verifier.recover(rows, hints, &mut out);
+    out
+}
+
 /// A verifier that tests batches of any size, and bisects to the end.
 fn eager<L: Lanes>() -> Verifier<L> {
     let mut verifier = Verifier::new();
@@ -79,7 +86,7 @@ fn valid_batches<L: Lanes>() {
             let world = World::new(rows, signers, &mut draw);
             for with_roots in [true, false] {
                 verifier.checks = (0, 0);
-                let got = verifier.recover_with_roots(&world.rows, &world.hints(with_roots));
+                let got = verified(&mut verifier, &world.rows, &world.hints(with_roots));
                 assert!(got == world.found(), "{rows} rows, {signers} signers, roots {with_roots}");
                 assert_eq!(verifier.checks, (1, rows as u64), "one check is enough");
             }
@@ -87,10 +94,10 @@ fn valid_batches<L: Lanes>() {
     }
     let world = World::of_edges();
     for with_roots in [true, false] {
-        assert!(verifier.recover_with_roots(&world.rows, &world.hints(with_roots)) == world.found());
-        assert!(verifier.recover(&world.rows, &world.hints(with_roots)) == world.expected());
+        assert!(verified(&mut verifier, &world.rows, &world.hints(with_roots)) == world.found());
+        assert!(verified(&mut verifier, &world.rows, &world.hints(with_roots)) == world.expected());
     }
-    assert_eq!(verifier.recover(&[], &Hints::default()), []);
+    assert_eq!(verified::<_, PublicKey>(&mut verifier, &[], &Hints::default()), []);
 }
 
 #[test]
@@ -129,7 +136,7 @@ fn single_mutations<L: Lanes>(count: usize) {
         let mut expected = expected.clone();
         expected[place] = library::recover(&world.rows[place]);
         assert_eq!(expected[place] == Some(base.keys[base.signers[place] as usize]), i % 6 >= 4, "recovery notices");
-        let got = verifier.recover(&world.rows, &world.hints(i % 5 != 0));
+        let got = verified(&mut verifier, &world.rows, &world.hints(i % 5 != 0));
         assert!(got == expected, "field {}, row {place} of {}", i % 6, world.rows.len());
     }
 }
@@ -188,12 +195,12 @@ fn cancelling<L: Lanes>() {
     assert!(world.expected() != hinted, "two rows are wrong");
     let mut verifier = eager::<L>();
     verifier.weights = Some(Weights::Equal);
-    assert!(verifier.recover(&world.rows, &world.hints(true)) == hinted, "equal weights let them pass");
+    assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == hinted, "equal weights let them pass");
     verifier.weights = Some(Weights::Seed(1));
-    assert!(verifier.recover(&world.rows, &world.hints(true)) == world.expected());
+    assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == world.expected());
     verifier.weights = None;
     for _ in 0..20 {
-        assert!(verifier.recover(&world.rows, &world.hints(true)) == world.expected());
+        assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == world.expected());
     }
 }
 
@@ -234,15 +241,18 @@ fn wrong_hints<L: Lanes>() {
                 }
             }
             for with_roots in [true, false] {
-                assert!(verifier.recover(&world.rows, &world.hints(with_roots)) == expected, "way {way}, 1 in {share}");
+                assert!(
+                    verified(&mut verifier, &world.rows, &world.hints(with_roots)) == expected,
+                    "way {way}, 1 in {share}"
+                );
             }
         }
     }
     // Too few signers, too many roots.
     let short = Hints { signers: &base.signers[..30], ..base.hints(true) };
-    assert!(verifier.recover(&base.rows, &short) == expected);
+    assert!(verified(&mut verifier, &base.rows, &short) == expected);
     let roots = [base.roots.clone(), vec![[0; 32]]].concat();
-    assert!(verifier.recover(&base.rows, &Hints { roots: &roots, ..base.hints(false) }) == expected);
+    assert!(verified(&mut verifier, &base.rows, &Hints { roots: &roots, ..base.hints(false) }) == expected);
 }
 
 #[test]
@@ -292,10 +302,10 @@ fn meetings<L: Lanes>() {
     }
     let mut verifier = eager::<L>();
     verifier.checks = (0, 0);
-    assert!(verifier.recover(&world.rows, &world.hints(true)) == world.expected());
+    assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == world.expected());
     assert_eq!(verifier.checks.0, 1);
     world.rows[50].digest = small(3);
-    assert!(verifier.recover(&world.rows, &world.hints(true)) == world.expected());
+    assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == world.expected());
 }
 
 #[test]
@@ -315,7 +325,7 @@ fn work_on_a_bad_batch_is_bounded() {
         verifier.checks = (0, 0);
         let mut expected: Vec<_> = (0..2048).map(|i| Some(base.keys[i % 10])).collect();
         bad.iter().for_each(|place| expected[*place] = library::recover(&world.rows[*place]));
-        assert!(verifier.recover(&world.rows, &world.hints(true)) == expected);
+        assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == expected);
         assert!(verifier.checks.1 <= 2048 + 1024, "{:?} for {} bad rows", verifier.checks, bad.len());
         // Where all are bad, the probe says so.
         assert!(bad.len() < 2048 || verifier.checks == (1, 256), "{:?}", verifier.checks);
@@ -330,7 +340,7 @@ fn sums<L: Lanes>() {
         [(1, None), (3, Some([5, 5])), (17, Some([16, 16])), (40, Some([7, 9])), (40, Some([13, 5]))]
     {
         let mut scalars = [Scalars::default(), Scalars::default()];
-        let (mut rows, mut expected) = (Vec::new(), crate::secp256k1::group::Single::<One>::IDENTITY);
+        let (mut rows, mut expected) = (vec![Row::ZERO], crate::secp256k1::group::Single::<One>::IDENTITY);
         for (part, scalars) in scalars.iter_mut().enumerate() {
             for i in 0..count {
                 let k = match draw.below(5) {
@@ -347,7 +357,7 @@ fn sums<L: Lanes>() {
                 rows.push(row);
                 if let Some(mut times) = multiply_two::<One>(&[k[0], k[1], 0, 0], &row, &[0; 4], &row) {
                     if is_negative {
-                        times = super::super::field::Row::new(&times.x(), &sub(&FIELD_PRIME, &times.y()).0);
+                        times = Row::new(&times.x(), &sub(&FIELD_PRIME, &times.y()).0);
                     }
                     expected = expected.add_affine(&crate::secp256k1::group::splat(&times));
                 }

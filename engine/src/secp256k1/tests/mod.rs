@@ -4,6 +4,7 @@ mod batches;
 mod curves;
 mod device;
 mod edges;
+mod lanes;
 mod numbers;
 mod recovery;
 mod vectors;
