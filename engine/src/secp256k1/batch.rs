@@ -141,6 +141,7 @@ impl<L: Lanes> Verifier<L> {
         let mut singly: Vec<u32> = Vec::new();
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
+        candidates.reserve(signatures.len());
         L::enter(CheckKeys { verifier: self, hints });
         let has_roots = hints.roots.len() == signatures.len();
         let roots = has_roots.then_some(hints.roots);
@@ -364,15 +365,16 @@ impl<L: Lanes> Verifier<L> {
     #[inline(always)]
     fn terms(&mut self, candidates: &[Candidate], rows: Rows<'_>, weights: &mut ChaCha20Rng) {
         let beta = L::splat(&Secp256k1::BETA);
-        let modulus = &Secp256k1::MODULUS;
         self.rows.clear();
         self.rows.reserve(1 + 2 * (candidates.len() + self.used.len() + 1));
         self.rows.push(Row::ZERO);
-        self.scalars.iter_mut().for_each(Scalars::clear);
+        for (scalars, count) in self.scalars.iter_mut().zip([candidates.len(), self.used.len() + 1]) {
+            scalars.clear();
+            scalars.reserve(2 * count);
+        }
         self.sums.clear();
         self.sums.resize(self.used.len(), One([0; 5]));
-        // lambda R, so that c times it is c lambda; 2^260 times lambda, reduced.
-        let lambda = L::splat(&LAMBDA).mont(&L::splat(&Secp256k1::R[1]), modulus);
+        let lambda = lambda::<L>();
         let mut sum_u1 = zero::<L>();
         for tile in candidates.chunks(TILE * L::LANES) {
             self.numbers.iter_mut().for_each(Vec::clear);
@@ -403,18 +405,12 @@ impl<L: Lanes> Verifier<L> {
                 }
                 self.scalars[0].low.extend_from_slice(&b[..chunk.len()]);
                 self.scalars[0].low.extend_from_slice(&c[..chunk.len()]);
-                // b + c lambda < 2^257; lanes without a row have weight 0. Then a / s, and a u1 and a u2.
-                let a = L::from_u64(&c).mont(&lambda, modulus).add_limbs(&L::from_u64(&b));
-                let weighted = a.mont(&self.inverses[i], modulus);
+                let [of_g, of_keys] =
+                    weigh(&b, &c, &lambda, &self.numbers[0][i], &self.numbers[1][i], &self.inverses[i]);
                 // Limb 4 has room for 2^14 of these: `is_good` sees to it.
-                sum_u1 = sum_u1.add_limbs(&weighted.mont(&self.numbers[0][i], modulus));
-                let weighted = weighted.mont(&self.numbers[1][i], modulus);
+                sum_u1 = sum_u1.add_limbs(&of_g);
                 for (lane, c) in chunk.iter().enumerate() {
-                    let sum = &mut self.sums[self.places[c.key as usize] as usize];
-                    *sum = sum.add_limbs(&One(weighted.limbs(lane)));
-                    if sum.0[4] >> 62 != 0 {
-                        *sum = sum.canonical_scalar();
-                    }
+                    add_to(&mut self.sums[self.places[c.key as usize] as usize], &One(of_keys.limbs(lane)));
                 }
             }
         }
@@ -478,6 +474,31 @@ fn on_curve<L: Lanes>(x: &L, y: &L) -> Mask {
     difference.add(&L::splat(&Secp256k1::B)).zeros()
 }
 
+/// lambda R, so that c times it is c lambda; 2^260 times lambda, reduced.
+#[inline(always)]
+pub(super) fn lambda<L: Lanes>() -> L {
+    L::splat(&LAMBDA).mont(&L::splat(&Secp256k1::R[1]), &Secp256k1::MODULUS)
+}
+
+/// a u1 and a u2 for a = b + c lambda, from z, r and the inverse of s. Values below 2^257 in and out, mod n; weight 0 gives 0.
+#[inline(always)]
+pub(super) fn weigh<L: Lanes>(b: &[u64; 8], c: &[u64; 8], lambda: &L, z: &L, r: &L, inverse: &L) -> [L; 2] {
+    let modulus = &Secp256k1::MODULUS;
+    // b + c lambda < 2^257.
+    let a = L::from_u64(c).mont(lambda, modulus).add_limbs(&L::from_u64(b));
+    let over_s = a.mont(inverse, modulus);
+    [over_s.mont(z, modulus), over_s.mont(r, modulus)]
+}
+
+/// sum + a, mod n, a below 2^257. `canonical_scalar` takes the sum.
+#[inline(always)]
+pub(super) fn add_to(sum: &mut One, a: &One) {
+    *sum = sum.add_limbs(a);
+    if sum.0[4] >> 62 != 0 {
+        *sum = sum.canonical_scalar();
+    }
+}
+
 /// The points (x, y), then the points (beta x, y), the first `count` lanes. Canonical in.
 #[inline(always)]
 fn push_points<L: Lanes>(rows: &mut Vec<Row>, x: &L, y: &L, beta: &L, count: usize) {
@@ -488,7 +509,7 @@ fn push_points<L: Lanes>(rows: &mut Vec<Row>, x: &L, y: &L, beta: &L, count: usi
 
 /// The first halves of the scalars of the first `count` lanes, then the second.
 #[inline(always)]
-fn push_halves(scalars: &mut Scalars, halves: &[Halves; 2], count: usize) {
+pub(super) fn push_halves(scalars: &mut Scalars, halves: &[Halves; 2], count: usize) {
     for half in halves {
         scalars.low.extend_from_slice(&half.low[..count]);
         scalars.high.extend_from_slice(&half.high[..count]);

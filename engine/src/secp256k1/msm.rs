@@ -33,6 +33,13 @@ impl Scalars {
         self.negative.clear();
     }
 
+    /// Room for so many: what grows by doubling touches three times the memory.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.low.reserve(count);
+        self.high.reserve(count);
+        self.negative.reserve(count);
+    }
+
     /// How many.
     pub(crate) fn len(&self) -> usize {
         self.low.len()
@@ -294,6 +301,9 @@ impl<L: Lanes> Msm<L> {
         self.bias(parts, shared);
         self.groups.clear();
         self.entries.clear();
+        // An entry a scalar and window, and an eighth for lanes that stay empty.
+        let entries = parts[0].len() * shared + parts[1].len() * self.windows.len();
+        self.entries.reserve(entries + entries / 8);
         for place in 0..self.windows.len() {
             self.digits_of(parts, place, shared);
             let first = 1 + if place < shared { 0 } else { parts[0].len() as u32 };

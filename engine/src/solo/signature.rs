@@ -1,6 +1,6 @@
 //! Signatures of transactions and authorisations: whom they recover to, and what is wrong with them.
 //!
-//! Recovery is the work of many rows at once (`secp256k1`): [`collect`] gives the rows of a transaction, [`Recovered::take`] what
+//! Recovery is the work of many rows at once (`secp256k1`): `collect` gives the rows of a transaction, [`Recovered::take`] what
 //! came of them. Source: EIP-2 (low s), EIP-155 (chain id in v), EIP-2718, EIP-7702.
 
 use super::next_nonces::{NextNonces, Signed};
@@ -8,7 +8,7 @@ use super::transaction::Envelope;
 use crate::keccak::keccak256_batch;
 use crate::reason::{Check, Fault, Reason};
 use crate::secp256k1::{self, Backend, Found, Hints, PublicKey, recover_hinted, recover_hinted_with_roots};
-use alloy_consensus::Transaction;
+use alloy_consensus::{SignableTransaction, Transaction};
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::map::{AddressHashMap, Entry};
 use alloy_primitives::{Address, B256, Signature, U256};
@@ -50,9 +50,36 @@ fn row(signature: &Signature, digest: B256) -> secp256k1::Signature {
     }
 }
 
+/// What a transaction's signature signs, before it is hashed.
+fn encode_for_signing(tx: &Envelope, out: &mut Vec<u8>) {
+    match tx {
+        Envelope::Legacy(signed) => signed.tx().encode_for_signing(out),
+        Envelope::Eip2930(signed) => signed.tx().encode_for_signing(out),
+        Envelope::Eip1559(signed) => signed.tx().encode_for_signing(out),
+        Envelope::Eip4844(signed) => signed.tx().encode_for_signing(out),
+        Envelope::Eip7702(signed) => signed.tx().encode_for_signing(out),
+    }
+}
+
+/// What the signatures of these transactions sign, hashed together.
+fn digests<'a>(transactions: impl Iterator<Item = &'a Envelope> + Clone) -> Vec<B256> {
+    let mut bytes = Vec::new();
+    let mut ends = Vec::new();
+    for tx in transactions {
+        encode_for_signing(tx, &mut bytes);
+        ends.push(bytes.len());
+    }
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let messages: Vec<&[u8]> = starts.zip(&ends).map(|(start, end)| &bytes[start..*end]).collect();
+    keccak256_batch(&messages)
+}
+
+/// Transactions whose digests are made together.
+const TOGETHER: usize = 256;
+
 /// Appends the rows of a transaction: the sender's, then that of each tuple that is not void already.
-pub fn collect(tx: &Envelope, rows: &mut Vec<secp256k1::Signature>) {
-    rows.push(row(tx.signature(), tx.signature_hash()));
+fn collect(tx: &Envelope, digest: B256, rows: &mut Vec<secp256k1::Signature>) {
+    rows.push(row(tx.signature(), digest));
     rows.extend(tuples(tx).flatten().map(|(signature, digest)| row(&signature, digest)));
 }
 
@@ -73,12 +100,12 @@ pub struct SignatureHints {
     pub roots: Vec<B256>,
 }
 
-/// The rows of many transactions.
-fn collect_all(transactions: &[&Envelope]) -> Vec<secp256k1::Signature> {
+/// The rows of many transactions: of each the sender's, then that of each tuple that is not void already.
+pub(crate) fn collect_all(transactions: &[&Envelope]) -> Vec<secp256k1::Signature> {
     // What is signed is hashed on all workers; the rows are small.
-    let rows = transactions.par_iter().with_min_len(64).flat_map_iter(|tx| {
-        let mut rows = Vec::with_capacity(1);
-        collect(tx, &mut rows);
+    let rows = transactions.par_chunks(TOGETHER).flat_map_iter(|some| {
+        let mut rows = Vec::with_capacity(some.len());
+        some.iter().zip(digests(some.iter().copied())).for_each(|(tx, digest)| collect(tx, digest, &mut rows));
         rows
     });
     rows.collect()
@@ -90,7 +117,7 @@ pub fn recover_all(transactions: &[&Envelope], backend: Backend) -> Vec<Recovere
     transactions.iter().map(|tx| Recovered::take(tx, &mut results)).collect()
 }
 
-/// What the rows of [`collect`] sign, in the same order.
+/// What the rows of `collect` sign, in the same order.
 fn signed(tx: &Envelope) -> impl Iterator<Item = Signed> + Clone {
     let tuples = tx.authorization_list().unwrap_or_default().iter().filter(|tuple| of_tuple(tuple).is_some());
     std::iter::once(Signed { nonce: tx.nonce(), is_transaction: true })
@@ -185,18 +212,18 @@ struct ClaimedRow<'a> {
 }
 
 impl<'a> Claimed<'a> {
-    fn rows(&self) -> Vec<ClaimedRow<'a>> {
+    /// Appends its rows.
+    fn collect(&self, digest: B256, rows: &mut Vec<ClaimedRow<'a>>) {
         let (tx, keys) = (self.tx, self.keys);
         let authority = |i: usize| self.declared.authorities.get(i).copied().flatten();
-        let signature = row(tx.signature(), tx.signature_hash());
-        let sender =
-            ClaimedRow { signature, declared: self.declared.sender, keys, root: self.roots.map(|(own, _)| own) };
-        let tuples = tuples(tx).enumerate().filter_map(|(i, tuple)| {
+        let signature = row(tx.signature(), digest);
+        let root = self.roots.map(|(own, _)| own);
+        rows.push(ClaimedRow { signature, declared: self.declared.sender, keys, root });
+        rows.extend(tuples(tx).enumerate().filter_map(|(i, tuple)| {
             let (signature, digest) = tuple?;
             let root = self.roots.and_then(|(_, of_tuples)| of_tuples.get(i));
             Some(ClaimedRow { signature: row(&signature, digest), declared: authority(i), keys, root })
-        });
-        std::iter::once(sender).chain(tuples).collect()
+        }));
     }
 }
 
@@ -255,7 +282,13 @@ impl KnownKeys {
 
     /// Recovers the signatures of many transactions together, with what is said of each.
     pub fn recover_all(&self, transactions: &[Claimed<'_>], backend: Backend) -> Vec<Recovered> {
-        let rows: Vec<_> = transactions.par_iter().with_min_len(64).flat_map_iter(Claimed::rows).collect();
+        let rows = transactions.par_chunks(TOGETHER).flat_map_iter(|some| {
+            let mut rows = Vec::with_capacity(some.len());
+            let digests = digests(some.iter().map(|claimed| claimed.tx));
+            some.iter().zip(digests).for_each(|(claimed, digest)| claimed.collect(digest, &mut rows));
+            rows
+        });
+        let rows: Vec<_> = rows.collect();
         let mut results = self.recover(&rows, backend).into_iter();
         transactions.iter().map(|claimed| Recovered::take(claimed.tx, &mut results)).collect()
     }

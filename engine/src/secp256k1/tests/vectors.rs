@@ -59,7 +59,7 @@ fn wycheproof() {
 /// Signatures of the test data, collected as validation does it: a part, or with `MANAFLOW_WHOLE=1` all of them.
 #[test]
 fn signatures_of_the_data_recover_to_their_sender() {
-    use crate::solo::signature::collect;
+    use crate::solo::signature::collect_all;
     use manaflow_loader::source::{Source, recognise};
     let Some(data) = manaflow_datasets::data_for("signatures_of_the_data_recover_to_their_sender") else { return };
     let is_whole = manaflow_datasets::is_whole();
@@ -90,7 +90,7 @@ fn signatures_of_the_data_recover_to_their_sender() {
     }
     let mut rows = Vec::new();
     for bytes in bytes {
-        collect(&crate::solo::transaction::decode(&bytes).expect("it decodes"), &mut rows);
+        rows.extend(collect_all(&[&crate::solo::transaction::decode(&bytes).expect("it decodes")]));
     }
     let expected: Vec<_> = rows.iter().map(library::recover).collect();
     let recovered = expected.iter().filter(|key| key.is_some()).count();
