@@ -58,12 +58,26 @@ impl<'a> Sorter<'a> {
     /// # Panics
     /// If there are more bits than a key has, or 2^32 - 1,024 keys or more.
     pub fn sort(&self, batch: &mut Batch<'_>, keys: &[u32], bits: u32) -> Result<Sorted, GpuError> {
-        assert!(bits <= u32::BITS, "a key has 32 bits");
-        let n = u32::try_from(keys.len()).ok().filter(|n| *n < u32::MAX - TILE as u32).expect("fewer keys than that");
+        self.sort_buffer(batch, self.gpu.upload(keys)?, keys.len(), bits)
+    }
+
+    /// The same for the first `count` words of a buffer, as the commands before leave them.
+    ///
+    /// # Panics
+    /// If there are more bits than a key has, 2^32 - 1,024 keys or more, or more than the buffer has words.
+    pub fn sort_buffer(
+        &self,
+        batch: &mut Batch<'_>,
+        keys: Buffer,
+        count: usize,
+        bits: u32,
+    ) -> Result<Sorted, GpuError> {
+        assert!(bits <= u32::BITS && count <= keys.words(), "a key has 32 bits, and a word");
+        let n = u32::try_from(count).ok().filter(|n| *n < u32::MAX - TILE as u32).expect("fewer keys than that");
         let tiles = n.div_ceil(TILE as u32);
         // What is read and what is written, by turns.
-        let mut from = Sorted { keys: self.gpu.upload(keys)?, rows: self.gpu.buffer(keys.len())? };
-        let mut to = Sorted { keys: self.gpu.buffer(keys.len())?, rows: self.gpu.buffer(keys.len())? };
+        let mut from = Sorted { keys, rows: self.gpu.buffer(count)? };
+        let mut to = Sorted { keys: self.gpu.buffer(count)?, rows: self.gpu.buffer(count)? };
         let counts = self.gpu.buffer(16 * tiles as usize)?;
         let totals = self.gpu.buffer((16 * tiles as usize).div_ceil(TILE))?;
         // One pass at least: it writes the rows' numbers.

@@ -1,8 +1,12 @@
-//! Stages of recovery over secp256k1: u1 G + u2 R of many rows, R given by its x and a parity.
+//! Stages over secp256k1: recovery of many rows, and sums of many multiples, by which batches are verified.
 //!
-//! They run in this order over the same columns, in tiles (`shared/tiles.wgsl`); what each takes is said in its file. `lift` gives R, `double`
+//! Recovery is u1 G + u2 R, R given by its x and a parity. Its stages run in this order over the same columns, in tiles (`shared/tiles.wgsl`); what each takes is said in its file. `lift` gives R, `double`
 //! 2 R, `multiples` and `align` the table of its odd multiples; then window by window `double` and `add_windows` climb u2 R, `rescale`
 //! leaves the table's curve, `add_windows` once more adds u1 G from a table of G, and `products`, `invert`, `affine` give the key.
+//!
+//! Verification: `hints` judges points and puts them into a table; `digits` finds the bucket of each scalar's window, a radix sort puts
+//! entries in order, `bounds` finds where each bucket begins, `accumulate` adds parts of buckets up and `join` the parts, and
+//! `products`, `invert`, `affine` make what comes of it affine.
 //! Derivations: engine/docs/secp256k1.md, section 9.
 
 use crate::{Access, Stage};
@@ -11,6 +15,8 @@ use crate::{Access, Stage};
 pub const TILE: usize = 64;
 /// Words of a row of `rows`: x, parity, two halves of u2, two halves of u1.
 pub const ROW_WORDS: usize = 29;
+/// Words of a row of what `lift` and `hints` take of points: x, parity.
+pub const HINT_WORDS: usize = 9;
 /// Words of a row of `lifted`: y, whether there is one.
 pub const LIFTED_WORDS: usize = 9;
 /// Words of a row of `points`: x, y, z.
@@ -94,7 +100,33 @@ pub struct Recovery {
     pub invert: Stage,
     /// Keys and verdicts.
     pub affine: Stage,
+    /// Judges points, for verification.
+    pub hints: Stage,
+    /// Parts of buckets added up.
+    pub accumulate: Stage,
+    /// Parts of a bucket become one point.
+    pub join: Stage,
 }
+
+/// Verification: buckets of scalars. Needs no product.
+pub static DIGITS: Stage = Stage {
+    name: "secp256k1/digits",
+    files: &[wgsl!("shared/tiles.wgsl"), wgsl!("secp256k1/digits.wgsl")],
+    entry: "digits",
+    workgroup_size: 64,
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Write, Access::Write],
+    needs_u64: false,
+};
+
+/// Verification: where buckets begin. Needs no product.
+pub static BOUNDS: Stage = Stage {
+    name: "secp256k1/bounds",
+    files: &[wgsl!("secp256k1/bounds.wgsl")],
+    entry: "bounds",
+    workgroup_size: 64,
+    bindings: &[Access::Params, Access::Read, Access::Write],
+    needs_u64: false,
+};
 
 /// A stage of both flavours; its files are those shared ones and its own.
 macro_rules! stage {
@@ -150,7 +182,7 @@ macro_rules! recovery {
                 "add_windows",
                 $suffix,
                 ["shared/points.wgsl", "shared/points_write.wgsl", "shared/sum.wgsl"],
-                [Read, Read, Write]
+                [Read, Read, Read, Write]
             ),
             rescale: stage!(
                 $product,
@@ -169,6 +201,23 @@ macro_rules! recovery {
                 $suffix,
                 ["shared/points.wgsl"],
                 [Read, Read, Read, Read, Write]
+            ),
+            hints: stage!($product, $needs_u64, "hints", $suffix, [], [Read, Read, Read, Write, Write]),
+            accumulate: stage!(
+                $product,
+                $needs_u64,
+                "accumulate",
+                $suffix,
+                ["shared/points.wgsl", "shared/points_write.wgsl", "shared/sum.wgsl"],
+                [Read, Read, Read, Read, Write]
+            ),
+            join: stage!(
+                $product,
+                $needs_u64,
+                "join",
+                $suffix,
+                ["shared/points.wgsl", "shared/points_write.wgsl"],
+                [Read, Read, Write, Write]
             ),
         }
     };

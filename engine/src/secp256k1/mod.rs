@@ -123,12 +123,12 @@ thread_local! {
 
 /// Whom each signature recovers to; `None` where recovery fails. On the current rayon pool.
 pub fn recover(backend: Backend, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
-    if backend == Backend::Wgpu { gpu::device().recover(signatures) } else { in_runs(backend, signatures) }
+    recover_hinted(backend, signatures, &Hints::default())
 }
 
 /// The same, with the y of each R, which spares whoever verifies later the roots.
 pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Option<Found>> {
-    if backend == Backend::Wgpu { gpu::device().recover_with_roots(signatures) } else { in_runs(backend, signatures) }
+    recover_hinted_with_roots(backend, signatures, &Hints::default())
 }
 
 /// The same, as addresses.
@@ -140,23 +140,19 @@ pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Opti
 }
 
 /// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
-/// A device has no use for hints; what it leaves to the processor is done with them.
 pub fn recover_hinted(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<PublicKey>> {
-    if backend == Backend::Wgpu {
-        return match gpu::device().try_recover(signatures, false) {
-            Some(found) => found.keys,
-            None => recover_hinted(Backend::best(), signatures, hints),
-        };
+    match backend {
+        Backend::Wgpu => gpu::device().recover(signatures, hints),
+        _ => in_batches(backend, signatures, hints),
     }
-    in_batches(backend, signatures, hints)
 }
 
 /// The same with the y of each R, as [`recover_with_roots`] gives it.
 pub fn recover_hinted_with_roots(backend: Backend, signatures: &[Signature], hints: &Hints<'_>) -> Vec<Option<Found>> {
-    if backend == Backend::Wgpu {
-        return recover_with_roots(backend, signatures);
+    match backend {
+        Backend::Wgpu => gpu::device().recover_with_roots(signatures, hints),
+        _ => in_batches(backend, signatures, hints),
     }
-    in_batches(backend, signatures, hints)
 }
 
 /// Spreads rows over the current rayon pool, to be recovered.

@@ -46,7 +46,6 @@ impl Scalars {
     }
 
     /// One more.
-    #[cfg(test)]
     pub(crate) fn push(&mut self, words: [u64; 2], negative: bool) {
         self.low.push(words[0]);
         self.high.push(words[1]);
@@ -62,19 +61,19 @@ const SLICE: usize = 1408;
 const NONE: u32 = u32::MAX;
 /// Vectors of points that are asked for before they are needed.
 const AHEAD: usize = 6;
-/// What a bucket costs, in entries of a tenth.
+/// What a bucket costs, in tenths of an entry.
 const TENTHS_A_BUCKET: usize = 21;
 
 /// A window: bits `start..start + bits` of the scalars; its buckets are vectors `base..` of the tree.
 #[derive(Clone, Copy, Debug)]
-struct Window {
-    start: usize,
-    bits: usize,
-    base: usize,
+pub(super) struct Window {
+    pub start: usize,
+    pub bits: usize,
+    pub base: usize,
 }
 
 impl Window {
-    fn buckets(&self) -> usize {
+    pub(super) fn buckets(&self) -> usize {
         1 << (self.bits - 1)
     }
 
@@ -93,7 +92,7 @@ struct Group {
 }
 
 /// Windows over each range of bits. A whole number over each; widths differ by one at most.
-fn layout<L: Lanes>(counts: [usize; 2]) -> Vec<Window> {
+pub(super) fn layout<L: Lanes>(counts: [usize; 2]) -> Vec<Window> {
     let mut windows = Vec::new();
     let (mut start, mut base) = (0, 0);
     // One bit more than the first part has, for the sign.
@@ -109,14 +108,24 @@ fn layout<L: Lanes>(counts: [usize; 2]) -> Vec<Window> {
     windows
 }
 
-/// The cheapest numbers of windows: each costs one sum a scalar, and each bucket about two.
-fn choose<L: Lanes>(lengths: [usize; 2]) -> [usize; 2] {
+/// Half of each window's range, added up.
+pub(super) fn bias(windows: &[Window]) -> [u64; 3] {
+    let mut bias = [0; 3];
+    for window in windows {
+        let bit = window.start + window.bits - 1;
+        bias[bit / 64] |= 1 << (bit % 64);
+    }
+    bias
+}
+
+/// The cheapest numbers of windows: each costs one sum a scalar, and each bucket so many tenths of one.
+pub(super) fn choose<L: Lanes>(lengths: [usize; 2], tenths_a_bucket: usize) -> [usize; 2] {
     let best = |range: usize, length: usize| {
         // At most 15 bits, so that a digit fits 16; at least one vector of buckets.
         let counts = range.div_ceil(15)..=range / (1 + L::LOG_LANES as usize).max(4);
         let cost = |count: &usize| {
             let buckets: usize = (0..*count).map(|i| 1 << (range / count + usize::from(i < range % count) - 1)).sum();
-            count * length * 10 + buckets * TENTHS_A_BUCKET
+            count * length * 10 + buckets * tenths_a_bucket
         };
         counts.min_by_key(cost).expect("at least one")
     };
@@ -174,7 +183,7 @@ impl<L: Lanes> Msm<L> {
     pub(crate) fn sum(&mut self, rows: &[Row], parts: [&Scalars; 2], forced: Option<[usize; 2]>) -> Single<L> {
         let lengths = parts.map(Scalars::len);
         assert!(rows.len() == 1 + lengths[0] + lengths[1] && rows.len() < 1 << 31);
-        let counts = forced.unwrap_or_else(|| choose::<L>(lengths));
+        let counts = forced.unwrap_or_else(|| choose::<L>(lengths, TENTHS_A_BUCKET));
         self.windows = layout::<L>(counts);
         L::enter(Sort { msm: self, parts, shared: counts[0] });
         let last = self.windows[self.windows.len() - 1];
@@ -193,6 +202,36 @@ impl<L: Lanes> Msm<L> {
         }
         self.reduce(bits);
         L::enter(Horner { msm: self, bits })
+    }
+
+    /// The sum from the sums of its buckets, [`Row::ZERO`] for the identity: those of each window in turn, |d| = h at 0.
+    pub(super) fn sum_of_buckets(&mut self, counts: [usize; 2], buckets: &[Row]) -> Single<L> {
+        self.windows = layout::<L>(counts);
+        let last = self.windows[self.windows.len() - 1];
+        let (vectors, bits) = (last.base + last.vectors::<L>(), last.start + last.bits);
+        assert!(buckets.len() == vectors << L::LOG_LANES, "a sum a bucket");
+        self.tree.reserve(vectors);
+        L::enter(Plant { msm: self, buckets });
+        self.reduce(bits);
+        L::enter(Horner { msm: self, bits })
+    }
+
+    /// Sums of buckets to where `scatter` puts them.
+    #[inline(always)]
+    fn plant(&mut self, buckets: &[Row]) {
+        for window in &self.windows {
+            let (vectors, first) = (window.vectors::<L>(), window.base << L::LOG_LANES);
+            for v in 0..vectors {
+                let place = |lane: usize| first + lane % L::LANES * vectors + v;
+                let (x, y) = L::load(buckets, &std::array::from_fn(|lane| place(lane) as u32));
+                let mut present: Mask = 0;
+                for lane in 0..L::LANES {
+                    present |= Mask::from(buckets[place(lane)] != Row::ZERO) << lane;
+                }
+                self.tree.at[window.base + v] = Affine { x, y };
+                self.tree.present[window.base + v] = present;
+            }
+        }
     }
 
     /// Sums of the buckets of some groups, into the tree: bucket d at vector d modulo the window's vectors, lane above.
@@ -250,11 +289,7 @@ impl<L: Lanes> Msm<L> {
     #[inline(always)]
     fn bias(&mut self, parts: [&Scalars; 2], shared: usize) {
         for (i, count) in [shared, self.windows.len()].into_iter().enumerate() {
-            let mut bias = [0u64; 3];
-            for window in &self.windows[..count] {
-                let bit = window.start + window.bits - 1;
-                bias[bit / 64] |= 1 << (bit % 64);
-            }
+            let bias = bias(&self.windows[..count]);
             let columns = &mut self.biased[i];
             for column in columns.iter_mut() {
                 column.resize(parts[i].len(), 0);
@@ -499,6 +534,9 @@ work! {
 work! {
     Scatter ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, groups: std::ops::Range<usize>, base: usize }
         -> () = msm.scatter(groups, base)
+}
+work! {
+    Plant ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, buckets: &'a [Row] } -> () = msm.plant(buckets)
 }
 work! {
     CopyTops ['a, L: Lanes] ['a, L] { msm: &'a mut Msm<L>, run: usize } -> () = msm.copy_tops(run)

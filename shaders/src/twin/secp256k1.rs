@@ -54,14 +54,21 @@ struct Sum {
 }
 
 fn sum<P: Product>(p: &Point, x: &Element, y: &Element) -> Sum {
-    let zz = P::mul(&p.z, &p.z);
-    let h = sub(&P::mul(x, &zz), &p.x);
-    let r = sub(&P::mul(y, &P::mul(&zz, &p.z)), &p.y);
-    let hh = P::mul(&h, &h);
-    let v = P::mul(&p.x, &hh);
-    let hhh = P::mul(&hh, &h);
-    let x_sum = sub(&sub(&P::mul(&r, &r), &hhh), &twice(&v));
-    let y_sum = sub(&P::mul(&r, &sub(&v, &x_sum)), &P::mul(&p.y, &hhh));
+    let (mut u, mut s, mut t) = (p.z, *x, *y);
+    let (mut cube, mut h, mut r) = (u, u, u);
+    for turn in 0..2 {
+        let square = P::mul(&u, &u);
+        cube = P::mul(&square, &u);
+        s = P::mul(&s, &square);
+        t = P::mul(&t, &cube);
+        if turn == 0 {
+            h = sub(&s, &p.x);
+            r = sub(&t, &p.y);
+            (u, s, t) = (h, p.x, p.y);
+        }
+    }
+    let x_sum = sub(&sub(&P::mul(&r, &r), &cube), &twice(&s));
+    let y_sum = sub(&P::mul(&r, &sub(&s, &x_sum)), &t);
     Sum { point: Point { x: x_sum, y: y_sum, z: P::mul(&p.z, &h) }, factor: h, rise: r }
 }
 
@@ -83,9 +90,10 @@ fn power<P: Product>(chain: &[u32], base: &Element, steps: u32) -> Element {
 /// Twin of `secp256k1/lift`.
 pub fn lift<P: Product>(params: [u32; 4], rows: &[u32], chain: &[u32], lifted: &mut [u32], points: &mut [u32]) {
     for row in 0..params[0] as usize {
-        let x = load(rows, 0, row, 29);
-        let is_odd = rows[place(8, row, 29)] & 1;
-        let right_side = add(&P::mul(&P::mul(&x, &x), &x), &small(7));
+        let words = params[3] as usize;
+        let x = load(rows, 0, row, words);
+        let is_odd = rows[place(8, row, words)] & 1;
+        let right_side = add(&P::mul(&P::mul(&x, &x), &x), &small(params[2]));
         let root = power::<P>(chain, &right_side, params[1]);
         let is_point = P::mul(&root, &root) == right_side;
         let y = pick(&root, &sub(&small(0), &root), (root[0] & 1) != is_odd);
@@ -167,9 +175,8 @@ pub fn align<P: Product>(params: [u32; 4], points: &[u32], factors: &[u32], tabl
 }
 
 /// Twin of `secp256k1/add_windows`.
-pub fn add_windows<P: Product>(params: [u32; 4], rows: &[u32], table: &[u32], points: &mut [u32]) {
-    const BETA: Element =
-        [0x7195_01ee, 0xc139_6c28, 0x12f5_8995, 0x9cf0_4975, 0xac34_34e9, 0x6e64_479e, 0x657c_0710, 0x7ae9_6a2b];
+pub fn add_windows<P: Product>(params: [u32; 4], rows: &[u32], table: &[u32], beta: &[u32], points: &mut [u32]) {
+    let beta: Element = std::array::from_fn(|k| beta[k]);
     let bits = params[3] & 255;
     let is_own = (params[3] & IS_OWN) != 0;
     let begins = (params[3] & BEGINS) != 0;
@@ -192,9 +199,10 @@ pub fn add_windows<P: Product>(params: [u32; 4], rows: &[u32], table: &[u32], po
             let positive: Element = std::array::from_fn(|k| table[t + 8 + k]);
             let y = pick(&positive, &sub(&small(0), &positive), is_negative);
             if is_second {
-                x = P::mul(&x, &BETA);
+                x = P::mul(&x, &beta);
             }
             p = if begins && turn == 0 { Point { x, y, z: small(1) } } else { sum::<P>(&p, &x, &y).point };
+            p.z = pick(&p.z, &small(0), is_zero(&positive));
         }
         store_point(points, row, &p);
     }
@@ -238,12 +246,12 @@ pub fn invert<P: Product>(params: [u32; 4], chain: &[u32], totals: &mut [u32]) {
 pub fn affine<P: Product>(
     params: [u32; 4],
     points: &[u32],
-    lifted: &[u32],
+    flags: &[u32],
     before: &[u32],
     totals: &[u32],
     keys: &mut [u32],
 ) {
-    let [rows, lanes, each, _] = params.map(|word| word as usize);
+    let [rows, lanes, each, words] = params.map(|word| word as usize);
     for lane in 0..lanes {
         let mut inverse = load(totals, 0, lane, 8);
         for turn in 0..each {
@@ -259,9 +267,160 @@ pub fn affine<P: Product>(
             let square = P::mul(&own, &own);
             store(keys, 0, row, 17, &P::mul(&p.x, &square));
             store(keys, 8, row, 17, &P::mul(&p.y, &P::mul(&square, &own)));
-            let is_point = lifted[place(8, row, 9)] == 1;
+            let is_there = flags[place(words - 1, row, words)] == 1;
             let verdict = if is_met { 2 } else { 1 };
-            keys[place(16, row, 17)] = if is_point { verdict } else { 0 };
+            keys[place(16, row, 17)] = if is_there { verdict } else { 0 };
         }
+    }
+}
+
+fn entry(table: &[u32], place: usize) -> Element {
+    std::array::from_fn(|k| table[place + k])
+}
+
+/// Twin of `secp256k1/hints`.
+pub fn hints<P: Product>(
+    params: [u32; 4],
+    rows: &[u32],
+    lifted: &[u32],
+    beta: &[u32],
+    table: &mut [u32],
+    verdicts: &mut [u32],
+) {
+    for row in 0..params[0] as usize {
+        let words = params[2] as usize;
+        let x = load(rows, 0, row, words);
+        let is_odd = rows[place(8, row, words)] & 1;
+        let y = load(lifted, 0, row, 9);
+        let right_side = add(&P::mul(&P::mul(&x, &x), &x), &small(params[1]));
+        let is_point = P::mul(&y, &y) == right_side && lifted[place(8, row, 9)] != 0;
+        let image = P::mul(&x, &entry(beta, 0));
+        let to = params[3] as usize + row;
+        verdicts[to] = u32::from(is_point && (y[0] & 1) == is_odd);
+        let t = 32 * to;
+        table[t..t + 8].copy_from_slice(&x);
+        table[t + 8..t + 16].copy_from_slice(&y);
+        table[t + 16..t + 24].copy_from_slice(&image);
+        table[t + 24..t + 32].copy_from_slice(&y);
+    }
+}
+
+/// Twin of `secp256k1/digits`.
+pub fn digits(params: [u32; 4], windows: &[u32], scalars: &[u32], keys: &mut [u32], payloads: &mut [u32]) {
+    let (count, words) = (params[2] & 255, (params[2] >> 8) as usize);
+    for i in 0..params[0] {
+        let is_negative = scalars[place(words - 1, i as usize, words)] >> 31;
+        for w in 0..count {
+            let [start, width, first, all] = std::array::from_fn(|k| windows[4 * w as usize + k]);
+            let (word, shift) = ((start / 32) as usize, start % 32);
+            let low = scalars[place(word, i as usize, words)];
+            let high = scalars[place((word + 1).min(words - 1), i as usize, words)];
+            let bits = width + u32::from(w + 1 == count);
+            let v = ((low >> shift) | ((high << 1) << (31 - shift))) & ((1 << bits) - 1);
+            let half = 1 << (width - 1);
+            let is_below = v < half;
+            let size = if is_below { half - v } else { v - half };
+            let e = (params[3] + w * params[0] + i) as usize;
+            keys[e] = if size == 0 { all } else { first + (size & (half - 1)) };
+            payloads[e] = ((params[1] + i) << 1) | (u32::from(is_below) ^ is_negative);
+        }
+    }
+}
+
+/// Twin of `secp256k1/bounds`.
+pub fn bounds(params: [u32; 4], keys: &[u32], starts: &mut [u32]) {
+    for bucket in 0..=params[0] {
+        let (mut low, mut high) = (0, params[1]);
+        for _ in 0..params[2] {
+            if low < high {
+                let middle = low + (high - low) / 2;
+                if keys[middle as usize] < bucket {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+        }
+        starts[bucket as usize] = low;
+    }
+}
+
+/// Twin of `secp256k1/accumulate`.
+pub fn accumulate<P: Product>(
+    params: [u32; 4],
+    starts: &[u32],
+    order: &[u32],
+    payloads: &[u32],
+    table: &[u32],
+    points: &mut [u32],
+) {
+    let [buckets, parts, from, turns] = params;
+    for row in 0..buckets * parts {
+        let bucket = (row / parts) as usize;
+        let first = starts[bucket] + row % parts;
+        let end = starts[bucket + 1];
+        if first + from * parts >= end {
+            continue;
+        }
+        let row = row as usize;
+        let mut p = Point { x: small(0), y: small(0), z: small(0) };
+        if from > 0 {
+            p = load_point(points, row);
+        }
+        for turn in from..from + turns {
+            let i = first + turn * parts;
+            if i >= end {
+                break;
+            }
+            let payload = payloads[order[i as usize] as usize];
+            let t = 16 * (payload >> 1) as usize;
+            let (x, positive) = (entry(table, t), entry(table, t + 8));
+            let y = pick(&positive, &sub(&small(0), &positive), (payload & 1) == 1);
+            p = if turn == 0 { Point { x, y, z: small(1) } } else { sum::<P>(&p, &x, &y).point };
+        }
+        store_point(points, row, &p);
+    }
+}
+
+fn sum_of_points<P: Product>(p: &Point, q: &Point) -> Point {
+    let (mut u, mut s, mut t) = (q.z, p.x, p.y);
+    let (mut cube, mut x, mut y, mut h, mut r) = (u, s, t, u, u);
+    for turn in 0..3 {
+        let square = P::mul(&u, &u);
+        cube = P::mul(&square, &u);
+        s = P::mul(&s, &square);
+        t = P::mul(&t, &cube);
+        if turn == 0 {
+            (x, y) = (s, t);
+            (u, s, t) = (p.z, q.x, q.y);
+        } else if turn == 1 {
+            h = sub(&s, &x);
+            r = sub(&t, &y);
+            (u, s, t) = (h, x, y);
+        }
+    }
+    let x_sum = sub(&sub(&P::mul(&r, &r), &cube), &twice(&s));
+    let y_sum = sub(&P::mul(&r, &sub(&s, &x_sum)), &t);
+    Point { x: x_sum, y: y_sum, z: P::mul(&P::mul(&p.z, &q.z), &h) }
+}
+
+/// Twin of `secp256k1/join`.
+pub fn join<P: Product>(params: [u32; 4], starts: &[u32], parts: &[u32], points: &mut [u32], flags: &mut [u32]) {
+    let [buckets, each, turns, _] = params;
+    for bucket in 0..buckets as usize {
+        let entries = starts[bucket + 1] - starts[bucket];
+        let row = bucket * each as usize;
+        let mut p = Point { x: small(0), y: small(0), z: small(0) };
+        if entries > 0 {
+            p = load_point(parts, row);
+        }
+        for part in 1..each.min(entries) as usize {
+            p = sum_of_points::<P>(&p, &load_point(parts, row + part));
+        }
+        if entries > each * turns {
+            p.z = small(0);
+        }
+        store_point(points, bucket, &p);
+        flags[bucket] = u32::from(entries > 0);
     }
 }

@@ -3,8 +3,8 @@
 // In: `rows`, 29 words a row, of which words 9 to 18 are the halves of the scalar of R and words 19 to 28 those of the scalar
 // of G, five words each. Digit e at bit `window bits` of a half of `bits` bits stands for the odd digit 2 e - (2^bits - 1),
 // whose multiple is entry e - 2^(bits - 1) of the table, or below that entry 2^(bits - 1) - 1 - e negated. Entries of the
-// second half are times lambda: (beta x, y). `table`: 2^(bits - 1) entries of 16 words a row (own), or a window (of all). In,
-// out: `points`.
+// second half are times lambda: (beta x, y). `table`: 2^(bits - 1) entries of 16 words a row (own), or a window (of all); one
+// of (0, 0) is no point. `beta`, 8 words. In, out: `points`.
 // Bounds: rows = params.x; window params.y and params.z - 1 after it; bits = params.w & 255, at most 15, and (windows + 1)
 // bits <= 160.
 // params.w & 256: the table is each row's own; params.w & 512: the point is the first entry, and not what is in `points`. Sums
@@ -13,7 +13,8 @@
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> points: array<u32>;
+@group(0) @binding(3) var<storage, read> beta: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read_write> points: array<u32>;
 
 @compute @workgroup_size(64)
 fn add_windows(
@@ -28,10 +29,6 @@ fn add_windows(
     let bits = params.w & 255u;
     let is_own = (params.w & 256u) != 0u;
     let begins = (params.w & 512u) != 0u;
-    let beta = Element(
-        vec4<u32>(0x719501eeu, 0xc1396c28u, 0x12f58995u, 0x9cf04975u),
-        vec4<u32>(0xac3434e9u, 0x6e64479eu, 0x657c0710u, 0x7ae96a2bu),
-    );
     let half = 1u << (bits - 1u);
     var p = load_point(row);
     for (var turn = 0u; turn < 2u * params.z; turn += 1u) {
@@ -51,13 +48,14 @@ fn add_windows(
         let positive = Element(table[t + 2u], table[t + 3u]);
         let y = pick(positive, sub(small(0u), positive), is_negative);
         if is_second {
-            x = mul(x, beta);
+            x = mul(x, Element(beta[0], beta[1]));
         }
         if begins && turn == 0u {
             p = Point(x, y, small(1u));
         } else {
             p = sum(p, x, y).point;
         }
+        p.z = pick(p.z, small(0u), is_zero(positive));
     }
     store_point(row, p);
 }

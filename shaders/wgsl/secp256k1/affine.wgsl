@@ -1,13 +1,13 @@
 // Affine coordinates and a verdict: the way down from the lanes' inverses.
 //
-// Lane t has rows t + j lanes. In: `points`; `lifted`, of which word 8 says whether R is a point; `before`, 8 words a row;
-// `totals`, 8 words a lane, inverted. Out: `keys`, 17 words a row: x, y, and 1 if they are the row's key, 0 if it is nobody's
-// because R is no point, 2 if z is 0, so that the key is to be found otherwise.
+// Lane t has rows t + j lanes. In: `points`; `flags`, params.w words a row, of which the last says whether there is anything (R
+// is a point; a bucket has entries); `before`, 8 words a row; `totals`, 8 words a lane, inverted. Out: `keys`, 17 words a row:
+// x, y, and 1 if they are the row's, 0 if there is nothing, 2 if z is 0, so that the point is to be found otherwise.
 // Bounds: rows = params.x, lanes = params.y, rows of a lane = params.z.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> points: array<u32>;
-@group(0) @binding(2) var<storage, read> lifted: array<u32>;
+@group(0) @binding(2) var<storage, read> flags: array<u32>;
 @group(0) @binding(3) var<storage, read> before: array<u32>;
 @group(0) @binding(4) var<storage, read> totals: array<u32>;
 @group(0) @binding(5) var<storage, read_write> keys: array<u32>;
@@ -56,7 +56,7 @@ fn affine(
         let square = mul(own, own);
         store_key(0u, row, mul(p.x, square));
         store_key(8u, row, mul(p.y, mul(square, own)));
-        let is_point = lifted[place(8u, row, 9u)] == 1u;
-        keys[place(16u, row, 17u)] = select(0u, select(1u, 2u, is_met), is_point);
+        let is_there = flags[place(params.w - 1u, row, params.w)] == 1u;
+        keys[place(16u, row, 17u)] = select(0u, select(1u, 2u, is_met), is_there);
     }
 }

@@ -15,15 +15,15 @@ use ruint::aliases::U256;
 
 /// Rows with all hints right.
 #[derive(Clone)]
-struct World {
-    rows: Vec<Signature>,
-    keys: Vec<PublicKey>,
-    signers: Vec<u32>,
-    roots: Vec<[u8; 32]>,
+pub(super) struct World {
+    pub rows: Vec<Signature>,
+    pub keys: Vec<PublicKey>,
+    pub signers: Vec<u32>,
+    pub roots: Vec<[u8; 32]>,
 }
 
 /// y of the point with this x and parity, by libsecp256k1.
-fn root(row: &Signature) -> Option<[u8; 32]> {
+pub(super) fn root(row: &Signature) -> Option<[u8; 32]> {
     let mut x = U256::from_be_bytes(row.r);
     if row.recovery_id & 2 != 0 {
         x = x.checked_add(U256::from_limbs(ORDER))?;
@@ -35,7 +35,7 @@ fn root(row: &Signature) -> Option<[u8; 32]> {
 }
 
 impl World {
-    fn new(rows: usize, signers: usize, draw: &mut Draw) -> Self {
+    pub(super) fn new(rows: usize, signers: usize, draw: &mut Draw) -> Self {
         let (rows, keys) = signed(rows, signers, draw);
         let roots = rows.iter().map(|row| root(row).expect("signed")).collect();
         let signers_of = (0..rows.len()).map(|i| (i % signers) as u32).collect();
@@ -43,22 +43,22 @@ impl World {
     }
 
     /// Edge rows, each with the key that libsecp256k1 finds, or with somebody's.
-    fn of_edges() -> Self {
+    pub(super) fn of_edges() -> Self {
         let rows = edge_rows();
         let keys: Vec<_> = rows.iter().map(|row| library::recover(row).unwrap_or(PublicKey([7; 64]))).collect();
         let roots = rows.iter().map(|row| root(row).unwrap_or([1; 32])).collect();
         Self { signers: (0..rows.len() as u32).collect(), rows, keys, roots }
     }
 
-    fn hints(&self, with_roots: bool) -> Hints<'_> {
+    pub(super) fn hints(&self, with_roots: bool) -> Hints<'_> {
         Hints { keys: &self.keys, signers: &self.signers, roots: if with_roots { &self.roots } else { &[] } }
     }
 
-    fn expected(&self) -> Vec<Option<PublicKey>> {
+    pub(super) fn expected(&self) -> Vec<Option<PublicKey>> {
         self.rows.iter().map(library::recover).collect()
     }
 
-    fn found(&self) -> Vec<Option<Found>> {
+    pub(super) fn found(&self) -> Vec<Option<Found>> {
         let found = |row: &Signature| Some(Found { key: library::recover(row)?, root: root(row)? });
         self.rows.iter().map(found).collect()
     }
@@ -106,7 +106,7 @@ fn valid_batches_are_accepted_at_once() {
 }
 
 /// Flips one bit of one field: digest, r, s, recovery id, root, key.
-fn mutate(world: &mut World, field: usize, place: usize, draw: &mut Draw) {
+pub(super) fn mutate(world: &mut World, field: usize, place: usize, draw: &mut Draw) {
     let bit = draw.below(256);
     let flip = |bytes: &mut [u8]| bytes[bit / 8] ^= 1 << (bit % 8);
     match field {
@@ -180,9 +180,9 @@ fn flipped_bits_in_large_batches() {
 }
 
 /// z_0 grows by s_0 t and z_1 shrinks by s_1 t, so their errors cancel in a plain sum.
-fn cancelling<L: Lanes>() {
+pub(super) fn cancelling_world(rows: usize) -> World {
     let mut draw = Draw::new(24);
-    let mut world = World::new(40, 40, &mut draw);
+    let mut world = World::new(rows, rows, &mut draw);
     let t = [5, 6, 7, 8];
     let n = U256::from_limbs(ORDER);
     for (place, is_plus) in [(0, true), (1, false)] {
@@ -191,6 +191,11 @@ fn cancelling<L: Lanes>() {
         let by = if is_plus { by } else { negated(&by) };
         row.digest = U256::from_be_bytes(row.digest).add_mod(U256::from_limbs(by), n).to_be_bytes();
     }
+    world
+}
+
+fn cancelling<L: Lanes>() {
+    let world = cancelling_world(40);
     let hinted: Vec<_> = world.keys.iter().map(|key| Some(*key)).collect();
     assert!(world.expected() != hinted, "two rows are wrong");
     let mut verifier = eager::<L>();
@@ -209,37 +214,47 @@ fn errors_that_cancel_under_equal_weights_are_caught_under_drawn_ones() {
     for_each_variant!("errors_that_cancel_under_equal_weights_are_caught_under_drawn_ones", cancelling);
 }
 
+/// Ways in which hints are wrong.
+pub(super) const WAYS: usize = 12;
+
+/// Hints of some rows are wrong in this way.
+pub(super) fn with_wrong_hints(base: &World, way: usize, places: impl Iterator<Item = usize>) -> World {
+    let mut world = base.clone();
+    let p = to_bytes(&FIELD_PRIME);
+    let (rows, keys) = (base.rows.len(), base.keys.len());
+    for place in places {
+        let key = world.signers[place] as usize;
+        let minus_y = |y: &[u8]| to_bytes(&sub(&FIELD_PRIME, &from_bytes(y.try_into().expect("32 bytes"))).0);
+        match way {
+            0 => world.signers[place] = (world.signers[place] + 1) % keys as u32,
+            1 => world.signers[place] = keys as u32,
+            2 => world.signers[place] = u32::MAX,
+            3 => world.keys[key] = PublicKey([0; 64]),
+            4 => world.keys[key].0[..32].copy_from_slice(&p),
+            5 => world.keys[key].0[63] ^= 1,
+            6 => {
+                let y = minus_y(&base.keys[key].0[32..]);
+                world.keys[key].0[32..].copy_from_slice(&y);
+            }
+            7 => world.roots[place] = minus_y(&base.roots[place]),
+            8 => world.roots[place] = p,
+            9 => world.roots[place] = [0xff; 32],
+            10 => world.roots[place][31] ^= 2,
+            _ => world.roots[place] = base.roots[(place + 1) % rows],
+        }
+    }
+    world
+}
+
 /// Hints that are wrong in every way there is.
 fn wrong_hints<L: Lanes>() {
     let mut draw = Draw::new(25);
     let base = World::new(60, 20, &mut draw);
     let expected = base.expected();
-    let p = to_bytes(&FIELD_PRIME);
     let mut verifier = eager::<L>();
-    for way in 0..12 {
+    for way in 0..WAYS {
         for share in [1, 2] {
-            let mut world = base.clone();
-            for place in (0..60).step_by(share) {
-                let key = world.signers[place] as usize;
-                let minus_y = |y: &[u8]| to_bytes(&sub(&FIELD_PRIME, &from_bytes(y.try_into().expect("32 bytes"))).0);
-                match way {
-                    0 => world.signers[place] = (world.signers[place] + 1) % 20,
-                    1 => world.signers[place] = 20,
-                    2 => world.signers[place] = u32::MAX,
-                    3 => world.keys[key] = PublicKey([0; 64]),
-                    4 => world.keys[key].0[..32].copy_from_slice(&p),
-                    5 => world.keys[key].0[63] ^= 1,
-                    6 => {
-                        let y = minus_y(&base.keys[key].0[32..]);
-                        world.keys[key].0[32..].copy_from_slice(&y);
-                    }
-                    7 => world.roots[place] = minus_y(&base.roots[place]),
-                    8 => world.roots[place] = p,
-                    9 => world.roots[place] = [0xff; 32],
-                    10 => world.roots[place][31] ^= 2,
-                    _ => world.roots[place] = base.roots[(place + 1) % 60],
-                }
-            }
+            let world = with_wrong_hints(&base, way, (0..60).step_by(share));
             for with_roots in [true, false] {
                 assert!(
                     verified(&mut verifier, &world.rows, &world.hints(with_roots)) == expected,
@@ -261,7 +276,7 @@ fn wrong_hints_change_nothing() {
 }
 
 /// One row many times, mirrored rows, R = +-Q, R = +-G: equal and opposite points everywhere.
-fn meetings<L: Lanes>() {
+pub(super) fn meeting_world() -> World {
     let mut draw = Draw::new(26);
     let base = World::new(3, 3, &mut draw);
     let mut world = base.clone();
@@ -300,6 +315,11 @@ fn meetings<L: Lanes>() {
             }
         }
     }
+    world
+}
+
+fn meetings<L: Lanes>() {
+    let mut world = meeting_world();
     let mut verifier = eager::<L>();
     verifier.checks = (0, 0);
     assert!(verified(&mut verifier, &world.rows, &world.hints(true)) == world.expected());

@@ -121,8 +121,8 @@ fn sums<L: Lanes, C: Curve>() {
     }
 }
 
-/// Recovery of every (R, r, s) with a z each, by the definition s R / r - z G / r.
-fn recoveries<L: Lanes, C: Curve>() {
+/// Rows of every (R, r, s) with a z each, and whom they recover to by the definition s R / r - z G / r.
+pub(super) fn all_rows<C: Curve>() -> (Vec<Prepared>, Vec<Option<Row>>) {
     let group = group::<C>();
     let n = group.len() as u64;
     let inverse = |r: u64| (1..n).find(|i| i * r % n == 1).expect("a prime order");
@@ -135,22 +135,28 @@ fn recoveries<L: Lanes, C: Curve>() {
         for r in (1..n).step_by(step) {
             for s in (1..n).step_by(step / 2 + 1) {
                 let z = if n < 100 { (k * 5 + r * 3 + s * 7) % n } else { (k + r + s * k) % n };
-                rows.push(Some(Prepared {
+                rows.push(Prepared {
                     z: [z, 0, 0, 0],
                     r: [r, 0, 0, 0],
                     s: [s, 0, 0, 0],
                     x: point.x(),
                     is_odd: point.y()[0] & 1 == 1,
-                }));
+                });
                 expected.push(group[((s * k + (n - z)) * inverse(r) % n) as usize]);
             }
         }
     }
+    assert!(expected.iter().any(Option::is_none));
+    (rows, expected)
+}
+
+fn recoveries<L: Lanes, C: Curve>() {
+    let (rows, expected) = all_rows::<C>();
+    let rows: Vec<_> = rows.into_iter().map(Some).collect();
     let got = L::enter(|| Recoverer::<L>::new().recover_prepared::<C>(&rows));
     for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
         assert_eq!(got, expected, "{:?}", rows[i]);
     }
-    assert!(expected.iter().any(Option::is_none));
 }
 
 #[test]

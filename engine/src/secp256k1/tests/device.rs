@@ -7,6 +7,7 @@ use super::super::gpu::{COLUMNS, DEVICE_ROWS, Device, Recoverer, SHARING, device
 use super::super::scalar::{Curve, Secp256k1};
 use super::super::words::{FIELD_PRIME, Words};
 use super::super::{Hints, PublicKey, Signature, library, recover, recover_hinted, recover_with_roots};
+use super::batches::World;
 use super::edges::edge_rows;
 use super::{Backend, Draw, recover_by_k256, signed};
 use crate::backend::{BackendError, Backends, Forced};
@@ -23,7 +24,7 @@ use std::time::Instant;
 use twin::field::{Element, Product, U32, U64};
 
 /// What no stage writes by accident.
-const POISON: u32 = 0xa5a5_a5a5;
+pub(super) const POISON: u32 = 0xa5a5_a5a5;
 
 fn open(is_checked: bool, limits: Limits) -> Option<Gpu> {
     static SAID: OnceLock<()> = OnceLock::new();
@@ -32,7 +33,7 @@ fn open(is_checked: bool, limits: Limits) -> Option<Gpu> {
     Some(gpu)
 }
 
-fn open_for(test: &str, limits: Limits) -> Option<Gpu> {
+pub(super) fn open_for(test: &str, limits: Limits) -> Option<Gpu> {
     let gpu = open(true, limits);
     if gpu.is_none() {
         manaflow_datasets::skip(test, "no adapter");
@@ -41,7 +42,7 @@ fn open_for(test: &str, limits: Limits) -> Option<Gpu> {
 }
 
 /// A device with checks and one without; the test is said to be skipped if there is no adapter.
-fn gpus(test: &str) -> &'static [Gpu] {
+pub(super) fn gpus(test: &str) -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     let both = || [true, false].into_iter().filter_map(|is_checked| open(is_checked, Limits::ANY)).collect();
     let gpus = GPUS.get_or_init(both);
@@ -51,12 +52,12 @@ fn gpus(test: &str) -> &'static [Gpu] {
     gpus
 }
 
-fn flavours(gpu: &Gpu) -> impl Iterator<Item = &'static Recovery> {
+pub(super) fn flavours(gpu: &Gpu) -> impl Iterator<Item = &'static Recovery> {
     [&stages::U32, &stages::U64].into_iter().filter(|flavour| !flavour.lift.needs_u64 || gpu.has_u64())
 }
 
 /// Every flavour on every device, ready to recover, made once.
-fn recoverers(test: &str) -> &'static [(&'static str, Recoverer<'static>)] {
+pub(super) fn recoverers(test: &str) -> &'static [(&'static str, Recoverer<'static>)] {
     static ALL: OnceLock<Vec<(&'static str, Recoverer<'static>)>> = OnceLock::new();
     let gpus = gpus(test);
     let made = |gpu: &'static Gpu| flavours(gpu).map(move |f| (f.lift.name, Recoverer::with(gpu, f, usize::MAX)));
@@ -67,7 +68,7 @@ fn big(a: &Element) -> U256 {
     U256::from_limbs(std::array::from_fn(|k| u64::from(a[2 * k]) | u64::from(a[2 * k + 1]) << 32))
 }
 
-fn element(words: &Words) -> Element {
+pub(super) fn element(words: &Words) -> Element {
     words.map(halved).as_flattened().try_into().expect("eight words")
 }
 
@@ -94,7 +95,7 @@ fn edges() -> Vec<Element> {
 }
 
 /// A number below p: an edge, or any.
-fn drawn(draw: &mut Draw) -> Element {
+pub(super) fn drawn(draw: &mut Draw) -> Element {
     let edges = edges();
     match draw.below(4) {
         0 => edges[draw.below(edges.len())],
@@ -134,25 +135,26 @@ fn twins_of_both_products_are_right() {
 }
 
 /// Stages of a device, each compiled once, with the times of their first runs: drivers compile then.
-struct Compiled<'a> {
+pub(super) struct Compiled<'a> {
     gpu: &'a Gpu,
     pipelines: BTreeMap<&'static str, (Pipeline, Vec<f64>)>,
 }
 
 impl<'a> Compiled<'a> {
-    fn new(gpu: &'a Gpu) -> Self {
+    pub(super) fn new(gpu: &'a Gpu) -> Self {
         Self { gpu, pipelines: BTreeMap::new() }
     }
 
     /// A stage once over buffers; all of them as they are afterwards.
-    fn run(&mut self, stage: &'static Stage, params: [u32; 4], buffers: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    pub(super) fn run(&mut self, stage: &'static Stage, params: [u32; 4], buffers: &[Vec<u32>]) -> Vec<Vec<u32>> {
         let (gpu, start) = (self.gpu, Instant::now());
         let compile = || (gpu.pipeline(stage).expect("it compiles"), Vec::new());
         let (pipeline, seconds) = self.pipelines.entry(stage.name).or_insert_with(compile);
         let on_device: Vec<_> = buffers.iter().map(|words| gpu.upload(words).expect("there is room")).collect();
         let mut batch = gpu.batch();
-        // More groups than there are rows.
-        let groups = params[0].div_ceil(64) + 2;
+        // More groups than there are rows, or parts of buckets.
+        let each = if stage.entry == "accumulate" { params[1] } else { 1 };
+        let groups = (params[0] * each).div_ceil(64) + 2;
         batch.run(pipeline, params, &on_device.iter().collect::<Vec<_>>(), groups).expect("a dispatch");
         on_device.iter().zip(buffers).for_each(|(buffer, words)| batch.read(buffer, words.len()));
         let read = batch.finish().expect("it runs");
@@ -161,7 +163,7 @@ impl<'a> Compiled<'a> {
     }
 
     /// Says what each stage took until it had run once, and that of the later runs which took longest.
-    fn say(&self) {
+    pub(super) fn say(&self) {
         for (name, (_, seconds)) in &self.pipelines {
             let later = seconds[1..].iter().fold(0.0, |a: f64, b| a.max(*b));
             manaflow_datasets::say(&format!("{name}: {:.2} s until it has run once, then {later:.2} s", seconds[0]));
@@ -193,7 +195,7 @@ fn products_of_a_device_are_right() {
 }
 
 /// A column of drawn numbers, `words` words a row.
-fn column(rows: usize, words: usize, draw: &mut Draw) -> Vec<u32> {
+pub(super) fn column(rows: usize, words: usize, draw: &mut Draw) -> Vec<u32> {
     let mut out = vec![POISON; rows.next_multiple_of(TILE) * words];
     for row in 0..rows {
         for word in (0..words.saturating_sub(7)).step_by(8) {
@@ -204,10 +206,10 @@ fn column(rows: usize, words: usize, draw: &mut Draw) -> Vec<u32> {
 }
 
 /// A twin as a function of its buffers.
-type Twin<'a> = &'a dyn Fn(&mut [Vec<u32>]);
+pub(super) type Twin<'a> = &'a dyn Fn(&mut [Vec<u32>]);
 
 /// Holds a stage against both of its twins: all words, those that it must not write too.
-fn hold(
+pub(super) fn hold(
     on: &mut Compiled<'_>,
     stages: &[&'static Stage],
     params: [u32; 4],
@@ -247,6 +249,7 @@ macro_rules! twins {
     (@ $buffer:ident write) => { $buffer };
     (@ $buffer:ident) => { &*$buffer };
 }
+pub(super) use twins;
 
 #[test]
 fn stages_equal_their_twins_bit_for_bit() {
@@ -266,10 +269,13 @@ fn stages_equal_their_twins_bit_for_bit() {
                     rows_in[twin::secp256k1::place(word, row, 29)] = draw.word() as u32;
                 }
             }
-            let params = [n, 15, POISON, POISON];
-            let buffers = [rows_in.clone(), root, poison(9), poison(24)];
-            let twins = twins!(lift, params, [rows: , chain: , lifted: write, points: write]);
-            hold(on, &of(|f| &f.lift), params, &buffers, twins);
+            for (b, words) in [(7, 29), (2, 9)] {
+                let params = [n, 15, b, words];
+                let rows_in = if words == 29 { rows_in.clone() } else { column(rows, 9, draw) };
+                let buffers = [rows_in, root.clone(), poison(9), poison(24)];
+                let twins = twins!(lift, params, [rows: , chain: , lifted: write, points: write]);
+                hold(on, &of(|f| &f.lift), params, &buffers, twins);
+            }
             for turns in [0, 1, 5] {
                 let params = [n, turns, POISON, POISON];
                 let twins = twins!(double, params, [points: write]);
@@ -299,8 +305,8 @@ fn stages_equal_their_twins_bit_for_bit() {
                 (3, 0, 11, &comb),
             ] {
                 let params = [n, window, windows, how];
-                let buffers = [rows_in.clone(), table.clone(), column(rows, 24, draw)];
-                let twins = twins!(add_windows, params, [rows: , table: , points: write]);
+                let buffers = [rows_in.clone(), table.clone(), drawn(draw).to_vec(), column(rows, 24, draw)];
+                let twins = twins!(add_windows, params, [rows: , table: , beta: , points: write]);
                 hold(on, &of(|f| &f.add_windows), params, &buffers, twins);
             }
             let twins = twins!(rescale, params, [scale: , points: write]);
@@ -312,13 +318,16 @@ fn stages_equal_their_twins_bit_for_bit() {
                 let buffers = [points.clone(), poison(8), poison(8)];
                 let twins = twins!(products, params, [points: , before: write, totals: write]);
                 hold(on, &of(|f| &f.products), params, &buffers, twins);
-                let mut lifted = column(rows, 9, draw);
-                for row in 0..rows {
-                    lifted[twin::secp256k1::place(8, row, 9)] = u32::from(draw.below(3) > 0);
+                for words in [1, 9] {
+                    let mut flags = column(rows, words, draw);
+                    for row in 0..rows {
+                        flags[twin::secp256k1::place(words - 1, row, words)] = u32::from(draw.below(3) > 0);
+                    }
+                    let params = [n, lanes as u32, sharing as u32, words as u32];
+                    let buffers = [points.clone(), flags, column(rows, 8, draw), column(lanes, 8, draw), poison(17)];
+                    let twins = twins!(affine, params, [points: , flags: , before: , totals: , keys: write]);
+                    hold(on, &of(|f| &f.affine), params, &buffers, twins);
                 }
-                let buffers = [points, lifted, column(rows, 8, draw), column(lanes, 8, draw), poison(17)];
-                let twins = twins!(affine, params, [points: , lifted: , before: , totals: , keys: write]);
-                hold(on, &of(|f| &f.affine), params, &buffers, twins);
             }
             let params = [n, 15, POISON, POISON];
             let twins = twins!(invert, params, [chain: , totals: write]);
@@ -328,16 +337,17 @@ fn stages_equal_their_twins_bit_for_bit() {
     }
 }
 
-/// Columns after each twin in turn, as [`Recoverer`] runs the stages.
-fn by_twins<P: Product>(rows: &[Signature]) -> [Vec<u32>; 9] {
-    let padded = rows.len().next_multiple_of(TILE);
+/// Columns after each twin in turn, as [`Recoverer`] runs the stages over so many rows.
+pub(super) fn by_twins<P: Product, C: Curve>(packed: Vec<u32>, rows: usize) -> [Vec<u32>; 9] {
+    let padded = rows.next_multiple_of(TILE);
     let mut columns = COLUMNS.map(|words| vec![POISON; padded * words]);
-    columns[0] = pack(rows);
-    let comb: Vec<u32> = Secp256k1::comb().iter().flat_map(|row| row.0).flat_map(halved).collect();
+    columns[0] = packed;
+    let comb: Vec<u32> = C::comb().iter().flat_map(|row| row.0).flat_map(halved).collect();
     let [rows_in, lifted, points, table, factors, scale, before, totals, keys] = &mut columns;
-    let n = rows.len() as u32;
+    let n = rows as u32;
     let (root, inverse) = (stages::ROOT.as_flattened(), stages::INVERSE.as_flattened());
-    twin::secp256k1::lift::<P>([n, 15, 0, 0], rows_in, root, lifted, points);
+    let beta = element(&C::BETA);
+    twin::secp256k1::lift::<P>([n, 15, C::B[0] as u32, 29], rows_in, root, lifted, points);
     twin::secp256k1::double::<P>([n, 1, 0, 0], points);
     twin::secp256k1::multiples::<P>([n, 0, 0, 0], rows_in, lifted, points, table, factors);
     twin::secp256k1::align::<P>([n, 0, 0, 0], points, factors, table, scale);
@@ -346,16 +356,16 @@ fn by_twins<P: Product>(rows: &[Signature]) -> [Vec<u32>; 9] {
             twin::secp256k1::double::<P>([n, 5, 0, 0], points);
         }
         let how = 5 | stages::IS_OWN | if window == 25 { stages::BEGINS } else { 0 };
-        twin::secp256k1::add_windows::<P>([n, window, 1, how], rows_in, table, points);
+        twin::secp256k1::add_windows::<P>([n, window, 1, how], rows_in, table, &beta, points);
     }
     twin::secp256k1::rescale::<P>([n, 0, 0, 0], scale, points);
-    twin::secp256k1::add_windows::<P>([n, 0, 12, 11], rows_in, &comb, points);
-    let lanes = (rows.len().div_ceil(SHARING * TILE) * TILE) as u32;
+    twin::secp256k1::add_windows::<P>([n, 0, 12, 11], rows_in, &comb, &beta, points);
+    let lanes = (rows.div_ceil(SHARING * TILE) * TILE) as u32;
     let share = [n, lanes, SHARING as u32, 0];
     totals.resize(lanes as usize * 8, POISON);
     twin::secp256k1::products::<P>(share, points, before, totals);
     twin::secp256k1::invert::<P>([lanes, 15, 0, 0], inverse, totals);
-    twin::secp256k1::affine::<P>(share, points, lifted, before, totals, keys);
+    twin::secp256k1::affine::<P>([n, lanes, SHARING as u32, 9], points, lifted, before, totals, keys);
     columns
 }
 
@@ -389,8 +399,8 @@ fn twins_recover_what_both_libraries_recover() {
     let edges = edge_rows();
     let start = rows.len();
     rows.extend(if cfg!(debug_assertions) { edges.into_iter().step_by(4).collect() } else { edges });
-    let columns = by_twins::<U64>(&rows);
-    let few = by_twins::<U32>(&rows[..64]);
+    let columns = by_twins::<U64, Secp256k1>(pack(&rows), rows.len());
+    let few = by_twins::<U32, Secp256k1>(pack(&rows[..64]), 64);
     assert!(few[8] == columns[8][..few[8].len()], "flavours differ");
     let keys = unpack(&rows, &columns[8]);
     for (row, (signature, key)) in rows.iter().zip(&keys).enumerate() {
@@ -525,7 +535,7 @@ fn an_adapter_with_the_least_that_all_have_recovers() {
 
 /// Lines that are logged on this thread.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+pub(super) struct Lines(pub Arc<Mutex<Vec<String>>>);
 
 impl tracing::field::Visit for Lines {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
@@ -560,24 +570,56 @@ fn a_lost_device_is_replaced_by_the_processor() {
     let expected: Vec<_> = rows.iter().map(library::recover_with_root).collect();
     let keys: Vec<_> = expected.iter().map(|found| found.map(|found| found.key)).collect();
     let device = Device::new(Recoverer::new(&gpu));
-    assert_eq!(device.try_recover(&rows, false).map(|found| found.keys), Some(keys.clone()));
-    assert_eq!(device.try_recover(&rows[1..DEVICE_ROWS], false), None, "few are the processor's");
-    assert!(device.recover(&rows[..9]) == keys[..9] && !device.has_failed());
+    assert_eq!(device.try_recover(&rows, &Hints::default(), false).map(|found| found.keys), Some(keys.clone()));
+    assert_eq!(device.try_recover(&rows[1..DEVICE_ROWS], &Hints::default(), false), None, "few are the processor's");
+    assert!(device.recover(&rows[..9], &Hints::default()) == keys[..9] && !device.has_failed());
     let best = Backend::best();
     gpu.destroy();
     let lines = Lines::default();
     tracing::subscriber::with_default(lines.clone(), || {
         for _ in 0..2 {
-            assert!(device.recover(&rows) == keys && device.has_failed());
-            assert!(device.recover_with_roots(&rows) == expected);
+            assert!(device.recover(&rows, &Hints::default()) == keys && device.has_failed());
+            assert!(device.recover_with_roots(&rows, &Hints::default()) == expected);
         }
         let none = Device::new(Recoverer::new(&gpu));
-        assert!(none.recoverer().is_err() && none.recover(&rows) == keys && none.has_failed());
+        assert!(none.recoverer().is_err() && none.recover(&rows, &Hints::default()) == keys && none.has_failed());
     });
     let lines: Vec<String> = lines.0.lock().expect("no test panics with it").clone();
     let ours: Vec<_> = lines.iter().filter(|line| line.starts_with("signatures: ")).collect();
     let says = |line: &&&String| line.contains("lost") && line.ends_with("goes on without the device");
     assert!(ours.len() == 2 && ours.iter().all(|line| says(&line) && line.contains(best.name())), "{lines:?}");
+}
+
+/// One that has no room for a tile: the same, and one line.
+#[test]
+fn a_device_out_of_memory_is_replaced_by_the_processor() {
+    let test = "a_device_out_of_memory_is_replaced_by_the_processor";
+    let mut draw = Draw::new(312);
+    let world = World::new(DEVICE_ROWS + 9, 30, &mut draw);
+    let expected = world.found();
+    let keys: Vec<_> = expected.iter().map(|found| found.map(|found| found.key)).collect();
+    // Less than a tile; a tile of recovery but none of verification; and a table that does not fit.
+    let tile = 4 * (TILE * 256) as u64;
+    for (bytes, with_hints) in [(tile / 2, false), (tile / 2, true), (4 * 12 * 1024 * 16 - 4, false)] {
+        let Some(gpu) = open_for(test, Limits { binding_bytes: bytes, ..Limits::ANY }) else { return };
+        let device = Device::new(Recoverer::new(&gpu));
+        let hints = if with_hints { world.hints(true) } else { Hints::default() };
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            for _ in 0..2 {
+                assert!(device.recover(&world.rows, &hints) == keys);
+                assert!(device.recover_with_roots(&world.rows, &hints) == expected && device.has_failed());
+            }
+        });
+        let lines: Vec<String> = lines.0.lock().expect("no test panics with it").clone();
+        let ours: Vec<_> = lines.iter().filter(|line| line.starts_with("signatures: ")).collect();
+        let says = |line: &str| line.contains("at most") && line.ends_with("goes on without the device");
+        assert!(ours.len() == 1 && says(ours[0]), "{lines:?}");
+    }
+    // What a device refuses at work: more than there is, by any account.
+    let Some(gpu) = open_for(test, Limits::ANY) else { return };
+    assert!(gpu.buffer(1 << 60).is_err());
+    assert!(Recoverer::new(&gpu).and_then(|recoverer| recoverer.recover(&world.rows, false)).is_ok(), "it goes on");
 }
 
 /// As a backend it is chosen by name only, proven, and named; its results are those of the others, with hints and without.

@@ -3,6 +3,8 @@
 mod batches;
 mod curves;
 mod device;
+mod device_batches;
+mod device_curves;
 mod edges;
 mod lanes;
 mod numbers;

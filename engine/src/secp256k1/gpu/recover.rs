@@ -1,39 +1,24 @@
 //! Recovery of public keys on a device, one invocation a row: tiled, uploaded, dispatched, read back.
 //!
-//! In, out: see `mod.rs`. The processor checks ranges, divides by r mod n (one inversion serves a run of rows) and splits u1 and u2; the
+//! In, out: see `../mod.rs`. The processor checks ranges, divides by r mod n (one inversion serves a run of rows) and splits u1 and u2; the
 //! device lifts R and multiplies: `manaflow_shaders::secp256k1` says in which stages, engine/docs/secp256k1.md, section 9, why.
-//! Two flavours of products: from integers of 64 bits where the adapter has them, of 32 elsewhere. Rows whose sums met an equal or
-//! opposite point, or end in the identity, come back marked and are the processor's.
-//! Rows that are out of range run along as R = G, and their result is dropped. Hints are not looked at: with the arithmetic on the
-//! device, finding those that are right would take the processor longer than dividing does.
+//! Rows whose sums met an equal or opposite point, or end in the identity, come back marked and are the processor's.
+//! Rows that are out of range run along as R = G, and their result is dropped.
 //! Memory: 1.9 KiB a row on the device, 184 bytes here. Twin: `shaders/src/twin/secp256k1.rs`.
 
-use super::ecmult::{COMB_WINDOW, COMB_WINDOWS, WINDOW, WINDOWS, halves};
-use super::recover::{Prepared, prepare};
-use super::scalar::{Curve, Secp256k1, Signed};
-use super::words::{Words, to_bytes};
-use super::{Found, PublicKey, Signature, quotients, recover, recover_with_roots};
+use super::super::ecmult::{COMB_WINDOW, COMB_WINDOWS, WINDOW, WINDOWS, halves};
+use super::super::recover::{Prepared, prepare};
+use super::super::scalar::{Curve, Secp256k1, Signed};
+use super::super::words::{Words, to_bytes};
+use super::super::{PublicKey, Signature, quotients, recover};
+use super::{Keys, ROWS_MAX, RUN, SHARING, column_place, halved, number, room_for};
 use crate::backend::signatures::Backend;
 use crate::cpu::carry;
-use crate::gpu::{Buffer, Gpu, GpuError, Pipeline, shared};
+use crate::gpu::{Buffer, Gpu, GpuError, Pipeline};
 use manaflow_shaders::secp256k1::{self as stages, ENTRIES, ENTRY_WORDS, FOUND, MET, Recovery, TILE};
 use manaflow_shaders::secp256k1::{KEY_WORDS, LIFTED_WORDS, NUMBER_WORDS, POINT_WORDS, ROW_WORDS};
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-
-/// Rows that make a device worth while. On paper: the chain of products of one row takes a device a millisecond or two, in which a
-/// core of eight lanes recovers some hundred rows.
-pub const DEVICE_ROWS: usize = 1024;
-
-/// Most rows that are given to a device at once: a slow one does so many in a moment, after which drivers lose patience.
-const ROWS_MAX: usize = 1 << 16;
-
-/// Rows that share an inversion mod p.
-pub(super) const SHARING: usize = 16;
-
-/// Rows whose scalars are made together, on one thread: whole tiles.
-const RUN: usize = 8 * TILE;
+use std::sync::{Mutex, PoisonError};
 
 // The digits made here are those that the stages read.
 const _: () = assert!(WINDOW == stages::WINDOW && WINDOWS == stages::WINDOWS);
@@ -43,22 +28,26 @@ const _: () = assert!(WINDOW * WINDOWS <= 160 && COMB_WINDOW * COMB_WINDOWS <= 1
 #[derive(Debug)]
 pub struct Recoverer<'a> {
     gpu: &'a Gpu,
-    stages: Stages,
+    pub(super) stages: Stages,
+    flavour: &'static Recovery,
     rows_max: usize,
+    /// B of the curve.
+    b: u32,
     room: Mutex<Room>,
 }
 
+/// Of one flavour. Some serve verification too.
 #[derive(Debug)]
-struct Stages {
-    lift: Pipeline,
+pub(super) struct Stages {
+    pub lift: Pipeline,
     double: Pipeline,
     multiples: Pipeline,
     align: Pipeline,
     add_windows: Pipeline,
     rescale: Pipeline,
-    products: Pipeline,
-    invert: Pipeline,
-    affine: Pipeline,
+    pub products: Pipeline,
+    pub invert: Pipeline,
+    pub affine: Pipeline,
 }
 
 /// What is used again from tile to tile, with whatever is left in it.
@@ -66,6 +55,7 @@ struct Stages {
 struct Room {
     /// Multiples of powers of G.
     comb: Buffer,
+    beta: Buffer,
     root: Buffer,
     inverse: Buffer,
     /// rows, lifted, points, table, factors, scale, before, totals, keys.
@@ -73,7 +63,7 @@ struct Room {
 }
 
 /// Words of a row of each column of a [`Room`].
-pub(super) const COLUMNS: [usize; 9] = [
+pub(in super::super) const COLUMNS: [usize; 9] = [
     ROW_WORDS,
     LIFTED_WORDS,
     POINT_WORDS,
@@ -84,22 +74,6 @@ pub(super) const COLUMNS: [usize; 9] = [
     NUMBER_WORDS,
     KEY_WORDS,
 ];
-
-/// What recovery finds: keys, and R.y of each row if it was asked for.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Keys {
-    /// The public key of each row; `None` where recovery fails.
-    pub keys: Vec<Option<PublicKey>>,
-    /// R.y of each row, most significant first, of a row without key anything; or none at all.
-    pub roots: Vec<[u8; 32]>,
-}
-
-impl Keys {
-    /// Both of each row.
-    pub(crate) fn found(self) -> Vec<Option<Found>> {
-        self.keys.into_iter().zip(self.roots).map(|(key, root)| key.map(|key| Found { key, root })).collect()
-    }
-}
 
 impl<'a> Recoverer<'a> {
     /// With the widest products that the device has.
@@ -112,6 +86,15 @@ impl<'a> Recoverer<'a> {
     /// # Panics
     /// If that is no row.
     pub fn with(gpu: &'a Gpu, flavour: &'static Recovery, rows: usize) -> Result<Self, GpuError> {
+        Self::of_curve::<Secp256k1>(gpu, flavour, rows)
+    }
+
+    /// On any curve y^2 = x^3 + B with a small B.
+    pub(in super::super) fn of_curve<C: Curve>(
+        gpu: &'a Gpu,
+        flavour: &'static Recovery,
+        rows: usize,
+    ) -> Result<Self, GpuError> {
         let widest = COLUMNS.into_iter().max().unwrap_or(1);
         gpu.bounded("words of a tile", (TILE * widest) as u64, gpu.limits().words() as u64)?;
         let rows_max = rows.min(ROWS_MAX).min(gpu.limits().words() / widest / TILE * TILE);
@@ -127,27 +110,45 @@ impl<'a> Recoverer<'a> {
             invert: gpu.pipeline(&flavour.invert)?,
             affine: gpu.pipeline(&flavour.affine)?,
         };
-        let comb: Vec<u32> = Secp256k1::comb().iter().flat_map(|row| row.0).flat_map(halved).collect();
+        let comb: Vec<u32> = C::comb().iter().flat_map(|row| row.0).flat_map(halved).collect();
         let mut columns = Vec::with_capacity(COLUMNS.len());
         for _ in COLUMNS {
             columns.push(gpu.buffer(1)?);
         }
         let room = Room {
             comb: gpu.upload(&comb)?,
+            beta: gpu.upload(C::BETA.map(halved).as_flattened())?,
             root: gpu.upload(stages::ROOT.as_flattened())?,
             inverse: gpu.upload(stages::INVERSE.as_flattened())?,
             columns: columns.try_into().unwrap_or_else(|_| unreachable!("one for each")),
         };
-        Ok(Self { gpu, stages, rows_max, room: Mutex::new(room) })
+        let [b, 0, 0, 0] = C::B else { unreachable!("B is small") };
+        let b = u32::try_from(b).expect("B is small");
+        Ok(Self { gpu, stages, flavour, rows_max, b, room: Mutex::new(room) })
     }
 
     /// The device.
-    pub fn gpu(&self) -> &Gpu {
+    pub fn gpu(&self) -> &'a Gpu {
         self.gpu
     }
 
+    /// Of what its products are made.
+    pub(super) fn flavour(&self) -> &'static Recovery {
+        self.flavour
+    }
+
+    /// B of the curve.
+    pub(super) fn b(&self) -> u32 {
+        self.b
+    }
+
+    /// Most rows at once.
+    pub(super) fn rows_max(&self) -> usize {
+        self.rows_max
+    }
+
     /// Whether nobody is at work with it.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         !matches!(self.room.try_lock(), Err(std::sync::TryLockError::WouldBlock))
     }
 
@@ -167,17 +168,19 @@ impl<'a> Recoverer<'a> {
     }
 
     /// One tile: keys and verdicts, and R.y if wanted.
-    pub(super) fn run(&self, packed: &[u32], rows: usize, with_roots: bool) -> Result<Vec<Vec<u32>>, GpuError> {
+    pub(in super::super) fn run(
+        &self,
+        packed: &[u32],
+        rows: usize,
+        with_roots: bool,
+    ) -> Result<Vec<Vec<u32>>, GpuError> {
         let padded = rows.next_multiple_of(TILE);
         // No work is taken from the pool under the lock, so that nobody waits for himself.
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         for (buffer, words) in room.columns.iter_mut().zip(COLUMNS) {
-            if buffer.words() < padded * words {
-                let most = self.gpu.limits().words();
-                *buffer = self.gpu.buffer((padded * words).next_power_of_two().min(most))?;
-            }
+            room_for(self.gpu, buffer, padded * words)?;
         }
-        let Room { comb, root, inverse, columns } = &mut *room;
+        let Room { comb, beta, root, inverse, columns } = &mut *room;
         let [rows_in, lifted, points, table, factors, scale, before, totals, keys] = columns;
         self.gpu.write(rows_in, packed)?;
         // All below 2^32: at most `ROWS_MAX` rows.
@@ -187,7 +190,7 @@ impl<'a> Recoverer<'a> {
         let of_own = WINDOW as u32 | stages::IS_OWN;
         let s = &self.stages;
         let mut batch = self.gpu.batch();
-        batch.run(&s.lift, [n, steps, 0, 0], &[rows_in, root, lifted, points], groups)?;
+        batch.run(&s.lift, [n, steps, self.b, ROW_WORDS as u32], &[rows_in, root, lifted, points], groups)?;
         batch.run(&s.double, [n, 1, 0, 0], &[points], groups)?;
         batch.run(&s.multiples, [n, 0, 0, 0], &[rows_in, lifted, points, table, factors], groups)?;
         batch.run(&s.align, [n, 0, 0, 0], &[points, factors, table, scale], groups)?;
@@ -197,14 +200,15 @@ impl<'a> Recoverer<'a> {
                 batch.run(&s.double, [n, WINDOW as u32, 0, 0], &[points], groups)?;
             }
             let how = if is_first { of_own | stages::BEGINS } else { of_own };
-            batch.run(&s.add_windows, [n, window, 1, how], &[rows_in, table, points], groups)?;
+            batch.run(&s.add_windows, [n, window, 1, how], &[rows_in, table, beta, points], groups)?;
         }
         batch.run(&s.rescale, [n, 0, 0, 0], &[scale, points], groups)?;
         let of_g = [n, 0, COMB_WINDOWS as u32, COMB_WINDOW as u32];
-        batch.run(&s.add_windows, of_g, &[rows_in, comb, points], groups)?;
+        batch.run(&s.add_windows, of_g, &[rows_in, comb, beta, points], groups)?;
         let share = [n, lanes, sharing, 0];
         batch.run(&s.products, share, &[points, before, totals], lanes / TILE as u32)?;
         batch.run(&s.invert, [lanes, steps, 0, 0], &[inverse, totals], lanes / TILE as u32)?;
+        let share = [n, lanes, sharing, LIFTED_WORDS as u32];
         batch.run(&s.affine, share, &[points, lifted, before, totals, keys], lanes / TILE as u32)?;
         batch.read(keys, padded * KEY_WORDS);
         if with_roots {
@@ -214,13 +218,8 @@ impl<'a> Recoverer<'a> {
     }
 }
 
-/// The halves of a word, the lower first.
-pub(super) fn halved(word: u64) -> [u32; 2] {
-    [(word & 0xffff_ffff) as u32, (word >> 32) as u32]
-}
-
 /// Rows as the stages read them: `rows`, in tiles. What fills the last tile is not looked at.
-pub(super) fn pack(rows: &[Signature]) -> Vec<u32> {
+pub(in super::super) fn pack(rows: &[Signature]) -> Vec<u32> {
     let mut out = vec![0; rows.len().next_multiple_of(TILE) * ROW_WORDS];
     let stage = carry();
     let runs = rows.par_chunks(RUN).zip(out.par_chunks_mut(RUN * ROW_WORDS));
@@ -232,37 +231,35 @@ pub(super) fn pack(rows: &[Signature]) -> Vec<u32> {
 fn pack_run(rows: &[Signature], out: &mut [u32]) {
     let prepared: Vec<Option<Prepared>> = rows.iter().map(prepare).collect();
     let (u1, u2) = quotients(&prepared);
-    for (i, row) in prepared.iter().enumerate() {
-        let (x, is_odd) = row.as_ref().map_or((Secp256k1::G.x(), false), |row| (row.x, row.is_odd));
+    let points = prepared.iter().map(|row| row.as_ref().map_or((Secp256k1::G.x(), false), |row| (row.x, row.is_odd)));
+    pack_points::<Secp256k1>(points, &u1, &u2, out);
+}
+
+/// Rows of R, by x and parity, and what it and G are multiplied by; from a border of tiles on.
+pub(in super::super) fn pack_points<C: Curve>(
+    points: impl Iterator<Item = (Words, bool)>,
+    u1: &[Words],
+    u2: &[Words],
+    out: &mut [u32],
+) {
+    for (i, (x, is_odd)) in points.enumerate() {
         let mut words = [0; ROW_WORDS];
         let of = |n: &Words| n.map(halved);
         words[..8].copy_from_slice(of(&x).as_flattened());
         words[8] = u32::from(is_odd);
         let five = |half: &Signed| half.map(halved);
-        for (k, half) in halves::<Secp256k1>(&u1[i], &u2[i]).as_flattened().iter().enumerate() {
+        for (k, half) in halves::<C>(&u1[i], &u2[i]).as_flattened().iter().enumerate() {
             words[9 + 5 * k..14 + 5 * k].copy_from_slice(&five(half).as_flattened()[..5]);
         }
-        let (tile, place) = (i / TILE * TILE * ROW_WORDS, i % TILE);
         for (k, word) in words.iter().enumerate() {
-            out[tile + k * TILE + place] = *word;
+            out[column_place(k, i, ROW_WORDS)] = *word;
         }
     }
 }
 
-/// Where a word of a row is in a column of so many words a row: `shared/tiles.wgsl`.
-fn place(word: usize, row: usize, words: usize) -> usize {
-    (row / TILE * words + word) * TILE + row % TILE
-}
-
-/// The number whose first word is there.
-pub(super) fn number(column: &[u32], word: usize, row: usize, words: usize) -> Words {
-    let at = |k: usize| u64::from(column[place(word + k, row, words)]);
-    std::array::from_fn(|k| at(2 * k) | at(2 * k + 1) << 32)
-}
-
 /// Keys of all rows from what was read; those that the device could not finish are recovered here.
-pub(super) fn unpack(rows: &[Signature], read: &[u32]) -> Vec<Option<PublicKey>> {
-    let verdict = |row: usize| read[place(2 * NUMBER_WORDS, row, KEY_WORDS)];
+pub(in super::super) fn unpack(rows: &[Signature], read: &[u32]) -> Vec<Option<PublicKey>> {
+    let verdict = |row: usize| read[column_place(2 * NUMBER_WORDS, row, KEY_WORDS)];
     let key = |(row, signature): (usize, &Signature)| {
         // Ranges are this side's to judge.
         (verdict(row) == FOUND && prepare(signature).is_some()).then(|| {
@@ -280,76 +277,4 @@ pub(super) fn unpack(rows: &[Signature], read: &[u32]) -> Vec<Option<PublicKey>>
         keys[row] = key;
     }
     keys
-}
-
-/// A device, or why there is none, and whether it failed at work.
-#[derive(Debug)]
-pub struct Device<'a> {
-    recoverer: Result<Recoverer<'a>, GpuError>,
-    has_failed: AtomicBool,
-}
-
-impl<'a> Device<'a> {
-    /// Of a recoverer.
-    pub fn new(recoverer: Result<Recoverer<'a>, GpuError>) -> Self {
-        Self { recoverer, has_failed: AtomicBool::new(false) }
-    }
-
-    /// The recoverer; errors: there is none.
-    pub fn recoverer(&self) -> Result<&Recoverer<'a>, GpuError> {
-        self.recoverer.as_ref().map_err(Clone::clone)
-    }
-
-    /// Whether it failed at work since it was chosen.
-    pub fn has_failed(&self) -> bool {
-        self.has_failed.load(Ordering::Relaxed)
-    }
-
-    /// Forgets that it failed.
-    pub(crate) fn choose(&self) {
-        self.has_failed.store(false, Ordering::Relaxed);
-    }
-
-    /// What it finds; `None` if the processor is to go on: because rows are few, because it is at work for another worker, who is not
-    /// waited for, or because it failed, which is said once.
-    pub fn try_recover(&self, signatures: &[Signature], with_roots: bool) -> Option<Keys> {
-        if signatures.len() < DEVICE_ROWS || self.has_failed() {
-            return None;
-        }
-        let found = match self.recoverer() {
-            Ok(recoverer) if !recoverer.is_free() => return None,
-            Ok(recoverer) => recoverer.recover(signatures, with_roots),
-            Err(error) => Err(error),
-        };
-        let error = match found {
-            Ok(found) => return Some(found),
-            Err(error) => error,
-        };
-        if !self.has_failed.swap(true, Ordering::Relaxed) {
-            tracing::warn!("signatures: {error}; {} goes on without the device", Backend::best().name());
-        }
-        None
-    }
-
-    /// Keys of all rows; where the device does not recover, the best of the processor does.
-    pub fn recover(&self, signatures: &[Signature]) -> Vec<Option<PublicKey>> {
-        match self.try_recover(signatures, false) {
-            Some(found) => found.keys,
-            None => recover(Backend::best(), signatures),
-        }
-    }
-
-    /// The same with R.y.
-    pub fn recover_with_roots(&self, signatures: &[Signature]) -> Vec<Option<Found>> {
-        match self.try_recover(signatures, true) {
-            Some(found) => found.found(),
-            None => recover_with_roots(Backend::best(), signatures),
-        }
-    }
-}
-
-/// The device that the process shares ([`shared`]) as one that recovers; made by the first who asks.
-pub fn device() -> &'static Device<'static> {
-    static DEVICE: OnceLock<Device<'static>> = OnceLock::new();
-    DEVICE.get_or_init(|| Device::new(shared().and_then(Recoverer::new)))
 }
