@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::piece::{Piece, decode, hashes};
 use super::{Checks, Progress, ValidateError};
-use crate::backend::Backends;
+use crate::backend::{Backends, signatures};
 use crate::block::{BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes};
 use crate::cpu::{CpuTime, Stage};
 use crate::reason::{Check, Fault, Reason};
@@ -12,7 +12,7 @@ use crate::solo::check::{Checker, Claim};
 use crate::solo::code::CodeTable;
 use crate::solo::environment::Environment;
 use crate::solo::machine::Executor;
-use crate::solo::signature::{self, Claimed, KnownKeys, Recovered, SignerKeys};
+use crate::solo::signature::{self as signing, Claimed, KnownKeys, Recovered, SignerKeys};
 use crate::solo::system::SystemBlock;
 use crate::solo::transaction::{self, Envelope, Undecodable};
 use alloy_consensus::{Header, Transaction};
@@ -32,6 +32,8 @@ const RUN: usize = 32;
 /// Transactions after which a group of blocks is full, at least and at most: batches gain by being large, workers by having
 /// two groups each.
 const GROUP_TRANSACTIONS: (usize, usize) = (1024, 4096);
+/// The same where a device has the signatures.
+const DEVICE_TRANSACTIONS: (usize, usize) = (4096, 1 << 16);
 /// Blocks after which it is full all the same.
 const GROUP_BLOCKS: usize = 64;
 
@@ -135,17 +137,29 @@ fn decode_block<'a>(file: &'a BlockFile, block: usize, rules: &ChainRules) -> Re
 
 /// Cuts blocks into groups whose signatures are recovered together: enough to fill lanes and share inversions, few enough
 /// that decoded blocks do not crowd the memory.
-pub(super) fn groups<'w>(window: &'w [(usize, usize)], pieces: &[Piece<'_>]) -> Vec<&'w [(usize, usize)]> {
+/// A device likes more at a time; while it has one group, the processor has the others to execute, and their signatures if it is
+/// not done by then.
+pub(super) fn groups<'w>(
+    window: &'w [(usize, usize)],
+    pieces: &[Piece<'_>],
+    signatures: signatures::Backend,
+) -> Vec<&'w [(usize, usize)]> {
     // A block that cannot be read is told of when it is decoded.
     let count =
         |&(piece, block): &(usize, usize)| pieces[piece].file.block(block).map_or(0, |view| view.transactions().len());
     let counts: Vec<usize> = window.iter().map(count).collect();
-    let share = counts.iter().sum::<usize>() / (2 * rayon::current_num_threads());
-    let full = share.clamp(GROUP_TRANSACTIONS.0, GROUP_TRANSACTIONS.1);
+    let all: usize = counts.iter().sum();
+    let (full, most_blocks) = match signatures {
+        signatures::Backend::Wgpu => ((all / 4).clamp(DEVICE_TRANSACTIONS.0, DEVICE_TRANSACTIONS.1), usize::MAX),
+        _ => {
+            let share = all / (2 * rayon::current_num_threads());
+            (share.clamp(GROUP_TRANSACTIONS.0, GROUP_TRANSACTIONS.1), GROUP_BLOCKS)
+        }
+    };
     let (mut groups, mut start, mut transactions) = (Vec::new(), 0, 0);
     for (i, count) in counts.into_iter().enumerate() {
         transactions += count;
-        if transactions >= full || i + 1 - start == GROUP_BLOCKS || i + 1 == window.len() {
+        if transactions >= full || i + 1 - start == most_blocks || i + 1 == window.len() {
             groups.push(&window[start..=i]);
             (start, transactions) = (i + 1, 0);
         }
@@ -275,7 +289,7 @@ fn judge_run(
                     Ok(None) => {}
                     Ok(Some(envelope)) => {
                         let (fork, location) = (block.environment.fork, row.location());
-                        signature::check(envelope, recovered, declared, fork, rules, location, &mut faults);
+                        signing::check(envelope, recovered, declared, fork, rules, location, &mut faults);
                     }
                     Err(e) => faults.push(undecodable(row, Check::Signatures, e)),
                 }

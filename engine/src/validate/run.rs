@@ -146,7 +146,7 @@ fn run_window(
     shared: &Shared<'_>,
     counts: &mut [Counts],
 ) -> Result<(), ValidateError> {
-    let done = blocks::groups(window, pieces)
+    let done = blocks::groups(window, pieces, shared.backends.signatures)
         .into_par_iter()
         .map(|group| blocks::judge_group(group, pieces, shared))
         .collect::<Result<Vec<_>, ValidateError>>()?;
