@@ -549,17 +549,40 @@ impl Batch<'_> {
 
     /// Gives the commands and waits; what was to be read, in that order.
     pub fn finish(self) -> Result<Vec<Vec<u32>>, GpuError> {
+        self.submit()?.wait()
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Gives the commands and does not wait.
+    pub fn submit(self) -> Result<Pending<'a>, GpuError> {
         let Self { gpu, encoder, reads } = self;
         gpu.fault.check()?;
-        gpu.queue.submit([encoder.finish()]);
-        let (sender, receiver) = mpsc::channel();
+        let submission = gpu.queue.submit([encoder.finish()]);
+        let (sender, done) = mpsc::channel();
         for staging in reads.iter().filter(|staging| staging.size() > 0) {
             let sender = sender.clone();
             // Whoever hung up does not wait any more.
             staging.map_async(wgpu::MapMode::Read, .., move |done| drop(sender.send(done)));
         }
-        drop(sender);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        Ok(Pending { gpu, submission, reads, done })
+    }
+}
+
+/// Commands that a device has.
+#[derive(Debug)]
+pub struct Pending<'a> {
+    gpu: &'a Gpu,
+    submission: wgpu::SubmissionIndex,
+    reads: Vec<wgpu::Buffer>,
+    done: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Pending<'_> {
+    /// Waits for them; what was to be read, in that order.
+    pub fn wait(self) -> Result<Vec<Vec<u32>>, GpuError> {
+        let Self { gpu, submission, reads, done: receiver } = self;
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) };
         let lost = |reason: String| GpuError::Lost { adapter: gpu.adapter.name.clone(), reason };
         if let Err(e) = gpu.device.poll(wait) {
             gpu.fault.note(lost(e.to_string()));

@@ -14,10 +14,11 @@ use super::super::{PublicKey, Signature, quotients, recover};
 use super::{Keys, ROWS_MAX, RUN, SHARING, column_place, halved, number, room_for};
 use crate::backend::signatures::Backend;
 use crate::cpu::carry;
-use crate::gpu::{Buffer, Gpu, GpuError, Pipeline};
+use crate::gpu::{Buffer, Gpu, GpuError, Pending, Pipeline};
 use manaflow_shaders::secp256k1::{self as stages, ENTRIES, ENTRY_WORDS, FOUND, MET, Recovery, TILE};
 use manaflow_shaders::secp256k1::{KEY_WORDS, LIFTED_WORDS, NUMBER_WORDS, POINT_WORDS, ROW_WORDS};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 // The digits made here are those that the stages read.
@@ -34,6 +35,8 @@ pub struct Recoverer<'a> {
     /// B of the curve.
     b: u32,
     room: Mutex<Room>,
+    /// Calls at work.
+    calls: AtomicUsize,
 }
 
 /// Of one flavour. Some serve verification too.
@@ -124,7 +127,7 @@ impl<'a> Recoverer<'a> {
         };
         let [b, 0, 0, 0] = C::B else { unreachable!("B is small") };
         let b = u32::try_from(b).expect("B is small");
-        Ok(Self { gpu, stages, flavour, rows_max, b, room: Mutex::new(room) })
+        Ok(Self { gpu, stages, flavour, rows_max, b, room: Mutex::new(room), calls: AtomicUsize::new(0) })
     }
 
     /// The device.
@@ -149,31 +152,41 @@ impl<'a> Recoverer<'a> {
 
     /// Whether nobody is at work with it.
     pub(super) fn is_free(&self) -> bool {
-        !matches!(self.room.try_lock(), Err(std::sync::TryLockError::WouldBlock))
+        self.calls.load(Ordering::Relaxed) == 0
     }
 
-    /// Whom each signature recovers to, with R.y if that is wanted. The processor's part is done on the current rayon pool.
+    /// Whom each signature recovers to, with R.y if that is wanted. The processor's part is done on the current rayon pool: while the
+    /// device has some rows, the next are packed, and those before are read.
     pub fn recover(&self, signatures: &[Signature], with_roots: bool) -> Result<Keys, GpuError> {
+        let _call = Call::new(&self.calls);
         let mut out = Keys::default();
+        let mut before: Option<(&[Signature], Pending<'_>)> = None;
         for rows in signatures.chunks(self.rows_max) {
             let packed = pack(rows);
-            let read = self.run(&packed, rows.len(), with_roots)?;
-            let keys = unpack(rows, &read[0]);
-            if with_roots {
-                out.roots.extend((0..rows.len()).map(|row| to_bytes(&number(&read[1], 0, row, LIFTED_WORDS))));
+            let pending = self.start(&packed, rows.len(), with_roots)?;
+            if let Some((rows, pending)) = before.replace((rows, pending)) {
+                out.take(rows, &pending.wait()?);
             }
-            out.keys.extend(keys);
+        }
+        if let Some((rows, pending)) = before {
+            out.take(rows, &pending.wait()?);
         }
         Ok(out)
     }
 
     /// One tile: keys and verdicts, and R.y if wanted.
+    #[cfg(test)]
     pub(in super::super) fn run(
         &self,
         packed: &[u32],
         rows: usize,
         with_roots: bool,
     ) -> Result<Vec<Vec<u32>>, GpuError> {
+        self.start(packed, rows, with_roots)?.wait()
+    }
+
+    /// The same, given to the device.
+    fn start(&self, packed: &[u32], rows: usize, with_roots: bool) -> Result<Pending<'a>, GpuError> {
         let padded = rows.next_multiple_of(TILE);
         // No work is taken from the pool under the lock, so that nobody waits for himself.
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,7 +227,34 @@ impl<'a> Recoverer<'a> {
         if with_roots {
             batch.read(lifted, padded * LIFTED_WORDS);
         }
-        batch.finish()
+        // What is written for the next tile waits in line behind these commands, so one room serves all.
+        batch.submit()
+    }
+}
+
+/// A call at work.
+struct Call<'a>(&'a AtomicUsize);
+
+impl<'a> Call<'a> {
+    fn new(calls: &'a AtomicUsize) -> Self {
+        calls.fetch_add(1, Ordering::Relaxed);
+        Self(calls)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Keys {
+    /// Appends what was read of some rows: keys, and R.y if that was read.
+    fn take(&mut self, rows: &[Signature], read: &[Vec<u32>]) {
+        self.keys.extend(unpack(rows, &read[0]));
+        if let Some(lifted) = read.get(1) {
+            self.roots.extend((0..rows.len()).map(|row| to_bytes(&number(lifted, 0, row, LIFTED_WORDS))));
+        }
     }
 }
 
