@@ -13,7 +13,7 @@ pub enum Backend {
     Libsecp256k1,
     /// Own kernels, one lane, on any processor.
     Scalar,
-    /// Own kernels, eight lanes: AVX-512 F, IFMA and VBMI2.
+    /// Own kernels, eight lanes: AVX-512 F, BW, IFMA and VBMI2.
     Avx512,
     /// A device, by wgpu. Small batches stay on the processor, and all that it fails to do.
     Wgpu,
