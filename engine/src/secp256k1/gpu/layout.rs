@@ -7,8 +7,10 @@ use super::super::field::Row;
 use super::super::field::scalar::One;
 use super::super::msm::{Msm, Scalars, Window, bias, choose, layout};
 use super::super::words::add;
-use super::{column_place, halved, number};
+use super::{RUN, column_place, halved, number};
+use crate::cpu::carry;
 use manaflow_shaders::secp256k1::{FOUND, KEY_WORDS, MET, NUMBER_WORDS, TILE};
+use rayon::prelude::*;
 
 /// What a bucket costs, in tenths of an entry: 24 products to make it affine and 16 for each further part of it here, and two
 /// sums on the processor, which are worth ten times as much as here.
@@ -21,6 +23,27 @@ const PARTS_OF_BUCKET: usize = 64;
 pub(super) const DISPATCH_ENTRIES: usize = 1 << 20;
 /// Words of a scalar below 2^64, of one below 2^128, with the bits that the windows add and a sign.
 pub(super) const SCALAR_WORDS: [usize; 2] = [3, 5];
+
+/// Scalars of a sum of multiples as a device takes them.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// How they are cut.
+    pub layout: Layout,
+    /// How many there are of each kind.
+    pub lengths: [usize; 2],
+    /// As `digits` takes them.
+    pub words: [Vec<u32>; 2],
+}
+
+impl Cut {
+    /// Cuts them, on the current rayon pool or on this thread; a dispatch is to add so many entries.
+    pub(super) fn new(scalars: &[Scalars; 2], dispatch_entries: usize, on_pool: bool) -> Self {
+        let lengths = [0, 1].map(|i: usize| scalars[i].len());
+        let layout = Layout::new(lengths, dispatch_entries);
+        let words = [0, 1].map(|i| layout.biased(&scalars[i], i, on_pool));
+        Self { layout, lengths, words }
+    }
+}
 
 /// How scalars are cut, and what follows from it.
 #[derive(Debug)]
@@ -38,7 +61,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// For so many scalars below 2^64 and below 2^128.
-    pub(super) fn new(lengths: [usize; 2], dispatch_entries: usize) -> Self {
+    fn new(lengths: [usize; 2], dispatch_entries: usize) -> Self {
         let counts = choose::<One>(lengths, TENTHS_A_BUCKET);
         let windows = layout::<One>(counts);
         let last = windows[windows.len() - 1];
@@ -62,19 +85,30 @@ impl Layout {
         self.windows.iter().flat_map(of).collect()
     }
 
-    /// Scalars as `digits` takes them, in tiles: half of each window's range added, the sign on top.
-    pub(super) fn biased(&self, scalars: &Scalars, part: usize) -> Vec<u32> {
+    /// Scalars as `digits` takes them, in tiles: half of each window's range added, the sign on top. On the current rayon pool,
+    /// or on this thread.
+    fn biased(&self, scalars: &Scalars, part: usize, on_pool: bool) -> Vec<u32> {
         let (words, count) = (SCALAR_WORDS[part], if part == 0 { self.counts[0] } else { self.windows.len() });
         let bias = bias(&self.windows[..count]);
         let mut out = vec![0; scalars.len().next_multiple_of(TILE) * words];
-        let scalars = scalars.low.iter().zip(&scalars.high).zip(&scalars.negative);
-        for (i, ((low, high), is_negative)) in scalars.enumerate() {
-            let sum = add(&[*low, *high, 0], &bias).0.map(halved);
-            let sum = sum.as_flattened();
-            for (k, word) in sum[..words].iter().enumerate() {
-                let sign = if k == words - 1 { u32::from(*is_negative) << 31 } else { 0 };
-                out[column_place(k, i, words)] = word | sign;
+        let tile = |(tile, out): (usize, &mut [u32])| {
+            let range = tile * TILE..scalars.len().min((tile + 1) * TILE);
+            for (place, i) in range.enumerate() {
+                let sum = add(&[scalars.low[i], scalars.high[i], 0], &bias).0.map(halved);
+                for (k, word) in sum.as_flattened()[..words].iter().enumerate() {
+                    let sign = if k == words - 1 { u32::from(scalars.negative[i]) << 31 } else { 0 };
+                    out[k * TILE + place] = word | sign;
+                }
             }
+        };
+        if on_pool {
+            let stage = carry();
+            out.par_chunks_mut(RUN * words).enumerate().for_each(|(run, out)| {
+                let tiles = out.chunks_mut(TILE * words).enumerate();
+                stage.within(|| tiles.for_each(|(i, out)| tile((run * (RUN / TILE) + i, out))));
+            });
+        } else {
+            out.chunks_mut(TILE * words).enumerate().for_each(tile);
         }
         out
     }

@@ -36,8 +36,11 @@ pub(super) struct Candidate {
 }
 
 /// Of each row: b and c, a u1 and a u2.
+type Term = ([u64; 2], [One; 2]);
+
+/// Those of all rows, in runs.
 #[derive(Debug)]
-pub(super) struct Terms(Vec<([u64; 2], [One; 2])>);
+pub(super) struct Terms(Vec<Vec<Term>>);
 
 /// Where the weights come from: the operating system, but in tests.
 #[derive(Clone, Copy, Default, Debug)]
@@ -76,8 +79,7 @@ impl Terms {
         let stage = carry();
         let runs = rows.par_chunks(RUN).enumerate();
         let runs = runs.map(|(run, rows)| stage.within(|| Some(draw_run(rows, source.generator(run)?, source))));
-        let runs: Option<Vec<Vec<_>>> = runs.collect();
-        Some(Self(runs?.concat()))
+        runs.collect::<Option<_>>().map(Self)
     }
 
     /// Scalars of a check of the rows `range` without those that `is_out`: two of R and its image for each row, weight 0 for one
@@ -94,7 +96,8 @@ impl Terms {
         // One more for G.
         let mut sums = vec![One([0; 5]); keys + 1];
         for i in range {
-            let ([b, c], [of_g, of_key]) = if is_out(i) { ([0; 2], [One([0; 5]); 2]) } else { self.0[i] };
+            let ([b, c], [of_g, of_key]) =
+                if is_out(i) { ([0; 2], [One([0; 5]); 2]) } else { self.0[i / RUN][i % RUN] };
             of_rows.push([b, 0], true);
             of_rows.push([c, 0], true);
             add_to(&mut sums[keys], &of_g);
@@ -121,7 +124,7 @@ impl Terms {
 }
 
 /// On this thread, by the widest lanes there are.
-fn draw_run(rows: &[Candidate], generator: ChaCha20Rng, source: Source) -> Vec<([u64; 2], [One; 2])> {
+fn draw_run(rows: &[Candidate], generator: ChaCha20Rng, source: Source) -> Vec<Term> {
     #[cfg(target_arch = "x86_64")]
     if super::super::has_avx512() {
         return super::super::field::avx512::Eight::enter(Draw::<super::super::field::avx512::Eight> {
@@ -135,7 +138,7 @@ fn draw_run(rows: &[Candidate], generator: ChaCha20Rng, source: Source) -> Vec<(
 }
 
 #[inline(always)]
-fn draw<L: Lanes>(rows: &[Candidate], mut generator: ChaCha20Rng, source: Source) -> Vec<([u64; 2], [One; 2])> {
+fn draw<L: Lanes>(rows: &[Candidate], mut generator: ChaCha20Rng, source: Source) -> Vec<Term> {
     const UNIT: Words = [1, 0, 0, 0];
     let lambda = lambda::<L>();
     let mut numbers: [Vec<L>; 3] = Default::default();
@@ -164,7 +167,7 @@ fn draw<L: Lanes>(rows: &[Candidate], mut generator: ChaCha20Rng, source: Source
 work! {
     Draw ['a, L: Lanes] ['a, L] {
         rows: &'a [Candidate], generator: ChaCha20Rng, source: Source, lanes: std::marker::PhantomData<L>
-    } -> Vec<([u64; 2], [One; 2])> = {
+    } -> Vec<Term> = {
         let _ = lanes;
         draw::<L>(rows, generator, source)
     }

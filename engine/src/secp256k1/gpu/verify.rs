@@ -10,12 +10,13 @@
 //! Memory: 1.5 KiB a row on the device with all signers distinct, half of that with every tenth. Twin: `shaders/src/twin/secp256k1.rs`.
 
 use super::super::field::Row;
+#[cfg(test)]
 use super::super::msm::Scalars;
-use super::super::recover::{Prepared, prepare};
+use super::super::recover::prepare;
 use super::super::scalar::{Curve, Secp256k1};
 use super::super::words::{FIELD_PRIME, Words, from_bytes, is_below, to_bytes};
 use super::super::{Hints, PublicKey, Signature, recover_with_roots};
-use super::layout::{DISPATCH_ENTRIES, Layout, SCALAR_WORDS};
+use super::layout::{Cut, DISPATCH_ENTRIES, SCALAR_WORDS};
 use super::terms::{Candidate, Source, Terms};
 use super::{DEVICE_ROWS, Keys, RUN, Recoverer, SHARING, column_place, halved, number, room_for};
 use crate::backend::signatures::Backend;
@@ -208,8 +209,7 @@ impl<'a> Verifier<'a> {
         out: &mut Keys,
         singly: &mut Vec<u32>,
     ) -> Result<(), GpuError> {
-        let (candidates, key_places) = candidates(signatures, hints, has_roots, range, singly);
-        let keys: Vec<Row> = key_places.iter().map(|place| row_of(&hints.keys[*place as usize])).collect();
+        let (candidates, key_places, keys) = candidates(signatures, hints, has_roots, range, singly);
         let all = |singly: &mut Vec<u32>| singly.extend(candidates.iter().map(|c| c.place));
         if candidates.len() < least {
             all(singly);
@@ -221,6 +221,7 @@ impl<'a> Verifier<'a> {
             return Ok(());
         };
         let whole = terms.scalars(&candidates, 0..candidates.len(), |_| false, keys.len(), true);
+        let whole = Cut::new(&whole, self.dispatch_entries, true);
         let wants_roots = !out.roots.is_empty() && !has_roots;
         let points = Points { candidates: &candidates, keys: &keys, has_roots };
         let judged = self.judge(recoverer, &points, &terms, whole, wants_roots)?;
@@ -246,7 +247,7 @@ impl<'a> Verifier<'a> {
         recoverer: &Recoverer<'_>,
         points: &Points<'_>,
         terms: &Terms,
-        whole: [Scalars; 2],
+        whole: Cut,
         wants_roots: bool,
     ) -> Result<Judged, GpuError> {
         let (n, keys) = (points.candidates.len(), points.keys.len());
@@ -259,7 +260,7 @@ impl<'a> Verifier<'a> {
         if wants_roots {
             batch.read(&room.lifted[0], n.next_multiple_of(TILE) * LIFTED_WORDS);
         }
-        let check = self.multiply(recoverer, &mut room, &mut batch, whole, [0, 2 * n])?;
+        self.multiply(recoverer, &mut room, &mut batch, &whole, [0, 2 * n])?;
         let mut read = batch.finish()?;
         let sums = read.pop().unwrap_or_default();
         self.count(n);
@@ -277,7 +278,7 @@ impl<'a> Verifier<'a> {
         let accept = |verdicts: &mut Vec<Verdict>, range: Range<usize>| {
             range.filter(|i| !is_out(*i)).for_each(|i| verdicts[i] = Verdict::Right);
         };
-        if check.is_identity(&sums) == Some(true) && !(0..n).any(is_out) {
+        if whole.layout.is_identity(&sums) == Some(true) && !(0..n).any(is_out) {
             accept(&mut verdicts, 0..n);
             return Ok(Judged { verdicts, roots });
         }
@@ -294,10 +295,11 @@ impl<'a> Verifier<'a> {
             let range = start..n.min(start + step);
             let scalars = terms.scalars(points.candidates, range.clone(), is_out, keys, false);
             let mut batch = self.gpu.batch();
-            let check = self.multiply(recoverer, &mut room, &mut batch, scalars, [2 * start, 2 * n])?;
+            let part = Cut::new(&scalars, self.dispatch_entries, false);
+            self.multiply(recoverer, &mut room, &mut batch, &part, [2 * start, 2 * n])?;
             let read = batch.finish()?;
             self.count(range.len());
-            if check.is_identity(&read[0]) == Some(true) {
+            if part.layout.is_identity(&read[0]) == Some(true) {
                 accept(&mut verdicts, range);
             } else {
                 bad += 1;
@@ -356,12 +358,11 @@ impl<'a> Verifier<'a> {
         recoverer: &Recoverer<'_>,
         room: &mut Room,
         batch: &mut Batch<'_>,
-        scalars: [Scalars; 2],
+        cut: &Cut,
         first: [usize; 2],
-    ) -> Result<Layout, GpuError> {
+    ) -> Result<(), GpuError> {
         let gpu = self.gpu;
-        let lengths = [0, 1].map(|i: usize| scalars[i].len());
-        let layout = Layout::new(lengths, self.dispatch_entries);
+        let layout = &cut.layout;
         let padded = layout.buckets.next_multiple_of(TILE);
         let lanes = layout.buckets.div_ceil(SHARING * TILE) * TILE;
         let windows = layout.words();
@@ -378,11 +379,10 @@ impl<'a> Verifier<'a> {
         let keys = gpu.buffer(layout.entries)?;
         // Below 2^32 all of them: entries are less than words of a buffer, and a buffer less than 2^32 bytes here.
         let mut entry = 0;
-        for (i, scalars) in scalars.iter().enumerate() {
-            let words = layout.biased(scalars, i);
+        for (i, words) in cut.words.iter().enumerate() {
             room_for(gpu, &mut room.scalars[i], words.len())?;
-            gpu.write(&room.scalars[i], &words)?;
-            let (n, windows) = (scalars.len(), if i == 0 { layout.counts[0] } else { layout.windows.len() });
+            gpu.write(&room.scalars[i], words)?;
+            let (n, windows) = (cut.lengths[i], if i == 0 { layout.counts[0] } else { layout.windows.len() });
             let how = windows | SCALAR_WORDS[i] << 8;
             let params = [n, first[i], how, entry].map(|word| word as u32);
             let buffers = [&room.windows, &room.scalars[i], &keys, &room.payloads];
@@ -411,7 +411,7 @@ impl<'a> Verifier<'a> {
         let buffers = [&room.points, &room.flags, &room.before, &room.totals, &room.sums];
         batch.run(&s.affine, share, &buffers, groups(lanes))?;
         batch.read(&room.sums, padded * KEY_WORDS);
-        Ok(layout)
+        Ok(())
     }
 }
 
@@ -426,15 +426,15 @@ impl Verifier<'_> {
         scalars: [Scalars; 2],
     ) -> Result<(Vec<bool>, Option<bool>), GpuError> {
         let counts = points.map(<[Row]>::len);
-        let of = |row: &Row| (row.x(), row.y()[0] & 1 == 1, row.y());
-        let packed = points.map(|points| pack_points(points.iter().map(of), points.len()));
+        let packed = points.map(|points| pack_points(points, |row| (row.x(), row.y()[0] & 1 == 1, row.y())));
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = self.gpu.batch();
         self.place_points(recoverer, &mut room, &mut batch, counts, &packed, true)?;
         batch.read(&room.verdicts, counts[0] + counts[1]);
-        let check = self.multiply(recoverer, &mut room, &mut batch, scalars, [0, 2 * counts[0]])?;
+        let cut = Cut::new(&scalars, self.dispatch_entries, false);
+        self.multiply(recoverer, &mut room, &mut batch, &cut, [0, 2 * counts[0]])?;
         let read = batch.finish()?;
-        Ok((read[0].iter().map(|verdict| *verdict == 1).collect(), check.is_identity(&read[1])))
+        Ok((read[0].iter().map(|verdict| *verdict == 1).collect(), cut.layout.is_identity(&read[1])))
     }
 }
 
@@ -455,55 +455,55 @@ struct Judged {
     roots: Vec<u32>,
 }
 
-/// Rows whose hints are in range, and the places of their keys, in order of first use; places of others that may have a key go to
-/// `singly`.
+/// Rows whose hints are in range, the places of their keys, in order of first use, and the keys; places of others that may have a
+/// key go to `singly`. On the current rayon pool.
 fn candidates(
     signatures: &[Signature],
     hints: &Hints<'_>,
     has_roots: bool,
     range: Range<usize>,
     singly: &mut Vec<u32>,
-) -> (Vec<Candidate>, Vec<u32>) {
-    let stage = carry();
+) -> (Vec<Candidate>, Vec<u32>, Vec<Row>) {
     let first = range.start;
-    let prepared = signatures[range].par_chunks(RUN).flat_map_iter(|rows| {
-        let rows: Vec<Option<Prepared>> = stage.within(|| rows.iter().map(prepare).collect());
-        rows
-    });
-    let prepared: Vec<Option<Prepared>> = prepared.collect();
-    // What is known of each key: not yet looked at, not usable, or its place.
-    const NEW: u32 = u32::MAX;
-    const BAD: u32 = u32::MAX - 1;
-    let mut local = vec![NEW; hints.keys.len()];
-    let (mut all, mut keys) = (Vec::with_capacity(prepared.len()), Vec::new());
-    for (i, row) in prepared.into_iter().enumerate() {
-        // Out of range: nobody's.
-        let Some(row) = row else { continue };
+    let of = |(i, signature): (usize, &Signature)| {
         let place = first + i;
+        let row = prepare(signature)?;
         let y = if has_roots { from_bytes(&hints.roots[place]) } else { [0; 4] };
         let is_root = !has_roots || is_below(&y, &FIELD_PRIME) && (y[0] & 1 == 1) == row.is_odd;
-        let signer = hints.signers.get(place).copied().unwrap_or(u32::MAX) as usize;
-        let key = match local.get_mut(signer) {
-            Some(key) if is_root => {
-                if *key == NEW {
-                    let point = row_of(&hints.keys[signer]);
-                    let in_range = is_below(&point.x(), &FIELD_PRIME) && is_below(&point.y(), &FIELD_PRIME);
-                    *key = if in_range { keys.len() as u32 } else { BAD };
-                    if in_range {
-                        keys.push(signer as u32);
-                    }
-                }
-                *key
-            }
-            _ => BAD,
-        };
-        match key {
-            BAD => singly.push(place as u32),
-            key => all.push(Candidate { place: place as u32, key, row, y }),
+        let signer = hints.signers.get(place).filter(|signer| (**signer as usize) < hints.keys.len());
+        let key = signer.copied().filter(|_| is_root).unwrap_or(NOBODY);
+        Some(Candidate { place: place as u32, key, row, y })
+    };
+    let prepared: Vec<Option<Candidate>> = signatures[range].par_iter().enumerate().with_min_len(RUN).map(of).collect();
+    // Out of range: nobody's.
+    let mut all: Vec<Candidate> = prepared.into_iter().flatten().collect();
+    // Places among the keys of these rows.
+    let (mut local, mut places) = (vec![NOBODY; hints.keys.len()], Vec::new());
+    for c in all.iter_mut().filter(|c| c.key != NOBODY) {
+        let place = &mut local[c.key as usize];
+        if *place == NOBODY {
+            *place = places.len() as u32;
+            places.push(c.key);
         }
+        c.key = *place;
     }
-    (all, keys)
+    let in_range = |row: &Row| is_below(&row.x(), &FIELD_PRIME) && is_below(&row.y(), &FIELD_PRIME);
+    let key = |place: &u32| Some(row_of(&hints.keys[*place as usize])).filter(in_range);
+    let keys: Vec<Option<Row>> = places.par_iter().with_min_len(RUN).map(key).collect();
+    all.retain(|c| {
+        let stays = c.key != NOBODY && keys[c.key as usize].is_some();
+        if !stays {
+            singly.push(c.place);
+        }
+        stays
+    });
+    // The device takes what is canonical; no row has this key.
+    let keys = keys.into_iter().map(|key| key.unwrap_or(Secp256k1::G)).collect();
+    (all, places, keys)
 }
+
+/// No key.
+const NOBODY: u32 = u32::MAX;
 
 /// A key as a row, whatever it is.
 fn row_of(key: &PublicKey) -> Row {
@@ -513,27 +513,34 @@ fn row_of(key: &PublicKey) -> Row {
 
 /// x and parity, and y.
 fn pack_rows(points: &Points<'_>) -> [Vec<u32>; 2] {
-    let of = |c: &Candidate| (c.row.x, c.row.is_odd, c.y);
-    pack_points(points.candidates.iter().map(of), points.candidates.len())
+    pack_points(points.candidates, |c| (c.row.x, c.row.is_odd, c.y))
 }
 
 /// The same for keys, of any parity, and for G behind them.
 fn pack_keys(keys: &[Row]) -> [Vec<u32>; 2] {
-    let of = |row: &Row| (row.x(), row.y()[0] & 1 == 1, row.y());
-    pack_points(keys.iter().chain([&Secp256k1::G]).map(of), keys.len() + 1)
+    let keys = [keys, &[Secp256k1::G]].concat();
+    pack_points(&keys, |row| (row.x(), row.y()[0] & 1 == 1, row.y()))
 }
 
-fn pack_points(points: impl Iterator<Item = (Words, bool, Words)>, count: usize) -> [Vec<u32>; 2] {
-    let padded = count.next_multiple_of(TILE);
+/// In tiles, on the current rayon pool.
+fn pack_points<T: Sync>(points: &[T], of: impl Fn(&T) -> (Words, bool, Words) + Sync) -> [Vec<u32>; 2] {
+    let padded = points.len().next_multiple_of(TILE);
     let (mut rows, mut lifted) = (vec![0; padded * HINT_WORDS], vec![0; padded * LIFTED_WORDS]);
-    for (i, (x, is_odd, y)) in points.enumerate() {
-        for (column, number, last) in [(&mut rows, x, is_odd), (&mut lifted, y, true)] {
-            for (k, word) in number.map(halved).as_flattened().iter().enumerate() {
-                column[column_place(k, i, HINT_WORDS)] = *word;
+    let stage = carry();
+    let columns = rows.par_chunks_mut(RUN * HINT_WORDS).zip(lifted.par_chunks_mut(RUN * LIFTED_WORDS));
+    points.par_chunks(RUN).zip(columns).for_each(|(points, (rows, lifted))| {
+        stage.within(|| {
+            for (i, point) in points.iter().enumerate() {
+                let (x, is_odd, y) = of(point);
+                for (column, number, last) in [(&mut *rows, x, is_odd), (&mut *lifted, y, true)] {
+                    for (k, word) in number.map(halved).as_flattened().iter().enumerate() {
+                        column[column_place(k, i, HINT_WORDS)] = *word;
+                    }
+                    column[column_place(8, i, HINT_WORDS)] = u32::from(last);
+                }
             }
-            column[column_place(8, i, HINT_WORDS)] = u32::from(last);
-        }
-    }
+        });
+    });
     [rows, lifted]
 }
 

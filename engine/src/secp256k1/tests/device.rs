@@ -590,7 +590,7 @@ fn a_lost_device_is_replaced_by_the_processor() {
     assert!(ours.len() == 2 && ours.iter().all(|line| says(&line) && line.contains(best.name())), "{lines:?}");
 }
 
-/// One that has no room for a tile: the same, and one line.
+/// One that has no room: the same, and one line.
 #[test]
 fn a_device_out_of_memory_is_replaced_by_the_processor() {
     let test = "a_device_out_of_memory_is_replaced_by_the_processor";
@@ -598,10 +598,12 @@ fn a_device_out_of_memory_is_replaced_by_the_processor() {
     let world = World::new(DEVICE_ROWS + 9, 30, &mut draw);
     let expected = world.found();
     let keys: Vec<_> = expected.iter().map(|found| found.map(|found| found.key)).collect();
-    // Less than a tile; a tile of recovery but none of verification; and a table that does not fit.
-    let tile = 4 * (TILE * 256) as u64;
-    for (bytes, with_hints) in [(tile / 2, false), (tile / 2, true), (4 * 12 * 1024 * 16 - 4, false)] {
-        let Some(gpu) = open_for(test, Limits { binding_bytes: bytes, ..Limits::ANY }) else { return };
+    let bytes = |binding_bytes: usize| Limits { binding_bytes: binding_bytes as u64, ..Limits::ANY };
+    // No room for a tile, nor for the table of G: known at once. No room for as many groups: known at work.
+    let [tile, table, groups] =
+        [bytes(2 * TILE * 256), bytes(4 * 12 * 1024 * 16 - 4), Limits { groups: 3, ..Limits::ANY }];
+    for (limits, with_hints) in [(tile, false), (tile, true), (table, false), (groups, false), (groups, true)] {
+        let Some(gpu) = open_for(test, limits) else { return };
         let device = Device::new(Recoverer::new(&gpu));
         let hints = if with_hints { world.hints(true) } else { Hints::default() };
         let lines = Lines::default();

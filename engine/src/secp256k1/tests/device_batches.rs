@@ -4,8 +4,9 @@ use super::super::batch::Weights;
 use super::super::gpu::{DEVICE_ROWS, Device, Recoverer, Verifier};
 use super::super::{Found, Hints, PublicKey, library, recover_hinted, recover_hinted_with_roots};
 use super::batches::{WAYS, World, cancelling_world, meeting_world, mutate, with_wrong_hints};
-use super::device::{Compiled, POISON, Twin, column, drawn, flavours, gpus, hold, recoverers, twins};
+use super::device::{Compiled, POISON, Twin, column, drawn, flavours, gpus, hold, open_for, recoverers, twins};
 use super::{Backend, Draw};
+use crate::gpu::Limits;
 use manaflow_shaders::secp256k1::{self as stages, Recovery, TILE};
 use manaflow_shaders::{Stage, twin};
 use std::sync::OnceLock;
@@ -343,6 +344,23 @@ fn batches_are_cut_and_timed_on_a_device() {
     }
 }
 
+#[test]
+fn an_adapter_with_the_least_that_all_have_verifies() {
+    let test = "an_adapter_with_the_least_that_all_have_verifies";
+    // Hardly more than the table of G, so that batches are of some hundred rows, and two axes for most dispatches.
+    let limits = Limits { groups: 20, binding_bytes: 800_000, ..Limits::PORTABLE };
+    let Some(gpu) = open_for(test, limits) else { return };
+    let recoverer = Recoverer::with(&gpu, &stages::U32, usize::MAX).expect("it compiles");
+    let verifier = Verifier::new(&recoverer).expect("it compiles");
+    let mut draw = Draw::new(338);
+    for signers in [3, 900] {
+        let world = World::new(900, signers, &mut draw);
+        let got = verifier.recover(&recoverer, &world.rows, &world.hints(true), true).expect("the device answers");
+        assert!(got.found() == world.found());
+    }
+    assert_eq!(verifier.checks(), [4, 1800], "768 and 132 rows, twice");
+}
+
 /// By the backend's name, with keys, with both, and what it leaves to the processor.
 #[test]
 fn wgpu_takes_hints() {
@@ -361,7 +379,7 @@ fn wgpu_takes_hints() {
         }
     }
     // Lost at work, the processor goes on.
-    let Some(gpu) = super::device::open_for("wgpu_takes_hints", crate::gpu::Limits::ANY) else { return };
+    let Some(gpu) = open_for("wgpu_takes_hints", Limits::ANY) else { return };
     let device = Device::new(Recoverer::new(&gpu));
     let world = World::new(DEVICE_ROWS, 60, &mut draw);
     assert!(device.recover_with_roots(&world.rows, &world.hints(true)) == world.found() && !device.has_failed());
