@@ -84,14 +84,19 @@ fn data_flows_one_way() {
         let for_tests = &allowed | &BTreeSet::from(["datasets".to_owned()]);
         let used = ours(&manifest, "dev-dependencies");
         assert!(used.is_subset(&for_tests), "{krate}: dev-dependencies: {used:?}, allowed {for_tests:?}");
+        // What only some targets need is none of ours.
+        let targets = manifest.get("target").and_then(|t| t.as_table()).into_iter().flatten();
+        let targets: Vec<&Table> = targets.map(|(_, tables)| tables.as_table().expect("tables")).collect();
         // Names are bound once, in the workspace; no crate has a path of its own to another.
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let Some(table) = manifest.get(table).and_then(|t| t.as_table()) else { continue };
-            for (name, value) in table {
-                assert_eq!(value.get("workspace").and_then(|w| w.as_bool()), Some(true), "{krate}: {name}");
+            assert!(targets.iter().all(|tables| ours(tables, table).is_empty()), "{krate}: {table} of a target");
+            for tables in targets.iter().copied().chain([&manifest]) {
+                let Some(table) = tables.get(table).and_then(|t| t.as_table()) else { continue };
+                for (name, value) in table {
+                    assert_eq!(value.get("workspace").and_then(|w| w.as_bool()), Some(true), "{krate}: {name}");
+                }
             }
         }
-        assert!(manifest.get("target").is_none(), "{krate}: dependencies of targets would need a look of their own");
     }
 }
 
