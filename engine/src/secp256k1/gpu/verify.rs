@@ -377,7 +377,7 @@ impl<'a> Verifier<'a> {
         room_for(gpu, &mut room.sums, padded * KEY_WORDS)?;
         gpu.write(&room.windows, &windows)?;
         let keys = gpu.buffer(layout.entries)?;
-        // Below 2^32 all of them: entries are less than words of a buffer, and a buffer less than 2^32 bytes here.
+        // Below 2^32 all of them: `ROWS_MAX` rows of `ROW_WORDS_MOST` words.
         let mut entry = 0;
         for (i, words) in cut.words.iter().enumerate() {
             room_for(gpu, &mut room.scalars[i], words.len())?;
