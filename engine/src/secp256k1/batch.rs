@@ -47,9 +47,11 @@ pub(crate) struct Limits {
     pub probe_from: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { batch_from: 8, bisect_from: 1024, bisect_to: 256, probe_from: 2048 }
+impl Limits {
+    /// By lanes: of fewer rows a batch that fails costs more than half of what recovery costs.
+    pub(crate) const fn of<L: Lanes>() -> Self {
+        let batch_from = if L::LANES == 1 { 32 } else { 128 };
+        Self { batch_from, bisect_from: 1024, bisect_to: 256, probe_from: 2048 }
     }
 }
 
@@ -128,7 +130,7 @@ impl<L: Lanes> Verifier<L> {
             numbers: Default::default(),
             inverses: Vec::new(),
             lifted: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits::of::<L>(),
             checks: (0, 0),
             #[cfg(test)]
             weights: None,
