@@ -1,6 +1,7 @@
 //! Signatures: recovery and batches, beside libsecp256k1 and k256. Rows are made here, from a fixed seed.
 
 use super::{BenchError, Line, median, seconds};
+use crate::secp256k1::gpu::DEVICE_ROWS;
 use crate::secp256k1::{Backend, Hints, PublicKey, Signature, recover, recover_hinted};
 use alloy_primitives::keccak256;
 use k256::ecdsa::{RecoveryId, Signature as Plain, VerifyingKey};
@@ -127,20 +128,58 @@ fn recover_by_k256(row: &Signature) -> Option<VerifyingKey> {
 /// Hints that a case gives.
 pub const HINTS: [&str; 5] = ["none", "keys+y", "keys", "all wrong", "one wrong"];
 
-/// Recovery without hints, batches with them, and batches whose hints lie.
+impl Plan {
+    /// Signers of a batch. Errors: there cannot be so many, or there are no rows.
+    fn signers(rows: usize, distinct: usize) -> Result<usize, BenchError> {
+        let signers = (rows * distinct / 100).max(1);
+        if rows == 0 || signers > rows {
+            return Err(BenchError::Usage(format!("{distinct} % of {rows} rows are no number of signers")));
+        }
+        Ok(signers)
+    }
+
+    /// What of it is not measured, and why: backends by name.
+    pub fn left_out(&self) -> Vec<(&'static str, &'static str)> {
+        let mut all = Vec::new();
+        for (&rows, &distinct) in self.rows.iter().flat_map(|rows| self.distinct.iter().map(move |d| (rows, d))) {
+            let Ok(signers) = Self::signers(rows, distinct) else { continue };
+            let cases = self.backends.iter().flat_map(|b| self.hints.iter().map(move |hints| (*b, *hints)));
+            all.extend(cases.filter_map(|(b, hints)| why_not(b, hints, rows, signers).map(|why| (b.name(), why))));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Why a case would not be what it is called.
+fn why_not(backend: Backend, hints: &str, rows: usize, signers: usize) -> Option<&'static str> {
+    match backend {
+        Backend::Libsecp256k1 if hints != "none" => Some("the library has no use for hints"),
+        Backend::Wgpu if rows < DEVICE_ROWS => Some("the processor takes batches of fewer than 1,024 rows"),
+        _ if signers == 1 && hints.ends_with("wrong") => Some("where one signs all rows, no key is another's"),
+        _ => None,
+    }
+}
+
+const _: () = assert!(DEVICE_ROWS == 1024, "said in words above");
+
+/// Recovery without hints, batches with them, and batches whose hints lie. Errors: a wrong result, or nothing to measure.
 pub fn signatures(plan: &Plan) -> Result<Vec<Line>, BenchError> {
     let mut all = Vec::new();
     for &rows in &plan.rows {
         for &distinct in &plan.distinct {
-            let signers = (rows * distinct / 100).max(1);
-            if rows == 0 || signers > rows {
-                return Err(BenchError::Usage(format!("{distinct} % of {rows} rows are no number of signers")));
-            }
+            let signers = Plan::signers(rows, distinct)?;
             let world = if distinct == 0 { Rows::repeated(rows) } else { Rows::made(rows, signers) };
             all.extend(measure(&world, plan)?);
         }
     }
-    Ok(all)
+    match plan.left_out().first() {
+        Some((backend, why)) if all.is_empty() => {
+            Err(BenchError::Usage(format!("nothing to measure of signatures by {backend}: {why}")))
+        }
+        _ => Ok(all),
+    }
 }
 
 fn measure(world: &Rows, plan: &Plan) -> Result<Vec<Line>, BenchError> {
@@ -148,11 +187,7 @@ fn measure(world: &Rows, plan: &Plan) -> Result<Vec<Line>, BenchError> {
     let few = &world.signatures[..rows.min(PEER_ROWS)];
     let cases: Vec<(Backend, &'static str)> =
         plan.backends.iter().flat_map(|b| plan.hints.iter().map(|hints| (*b, *hints))).collect();
-    // The library has no use for hints, and one signer's keys cannot be swapped.
-    let is_sensible = |(backend, hints): &(Backend, &str)| {
-        (!matches!(backend, Backend::Libsecp256k1 | Backend::Wgpu) || *hints == "none")
-            && (world.keys.len() > 1 || !hints.ends_with("wrong"))
-    };
+    let is_sensible = |(backend, hints): &(Backend, &str)| why_not(*backend, hints, rows, world.keys.len()).is_none();
     let cases: Vec<_> = cases.into_iter().filter(is_sensible).collect();
     for (backend, hints) in &cases {
         world.verify(*backend, &world.hints(hints))?;
@@ -222,6 +257,15 @@ mod tests {
         assert_eq!(all.len(), 2 * (1 + 5 * (backends.len() - 1)));
         assert!(all.iter().all(|m| m.rows == 40 && m.samples.len() == 1 && m.per_second > 0.0));
         assert!(all.iter().all(|m| m.ratio.len() == 2 && m.ratio.values().all(|x| *x > 0.0)));
-        assert!(signatures(&Plan { rows: vec![0], ..plan }).is_err());
+        let left_out = [("libsecp256k1", "the library has no use for hints")];
+        assert_eq!(plan.left_out(), left_out);
+        assert!(signatures(&Plan { rows: vec![0], ..plan.clone() }).is_err());
+        // What would measure nothing is refused, not passed over.
+        let one_signer = Plan { distinct: vec![0], hints: vec!["all wrong"], ..plan.clone() };
+        let library = Plan { backends: vec![Backend::Libsecp256k1], hints: vec!["keys"], ..plan.clone() };
+        let device = Plan { backends: vec![Backend::Wgpu], ..plan };
+        for nothing in [one_signer, library, device] {
+            assert!(matches!(signatures(&nothing), Err(BenchError::Usage(_))), "{nothing:?}");
+        }
     }
 }

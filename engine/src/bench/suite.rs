@@ -187,13 +187,7 @@ impl Suite<'_> {
                 let (lengths, rows) = (sizes.lengths.clone(), sizes.messages);
                 hashes(&HashesPlan { lengths, rows, samples: samples(3, 7, 15) })
             }
-            Stage::Signatures => signatures(&Plan {
-                rows: sizes.rows.clone(),
-                distinct: sizes.distinct.clone(),
-                backends: sizes.backends.clone(),
-                hints: sizes.hints.clone(),
-                samples: samples(3, 7, 15),
-            }),
+            Stage::Signatures => signatures(&self.signatures_plan(samples(3, 7, 15))),
             Stage::DoubleUse => {
                 let asked = |kernel: &&str| sizes.kernels.is_empty() || sizes.kernels.iter().any(|name| name == kernel);
                 let kernels = if is_first { sizes.kernels.clone() } else { of_several_threads(asked) };
@@ -208,6 +202,11 @@ impl Suite<'_> {
             Stage::Execution => with_chains(execution),
             Stage::Pipeline => with_chains(pipeline),
         }
+    }
+
+    fn signatures_plan(&self, samples: usize) -> Plan {
+        let Sizes { rows, distinct, backends, hints, .. } = self.sizes.clone();
+        Plan { rows, distinct, backends, hints, samples }
     }
 
     /// Which share of the bandwidth of memory the bytes of input take, where there are such bytes.
@@ -229,6 +228,9 @@ impl Suite<'_> {
             Standing::Unavailable => Some(skip(known.backend, "cannot run here")),
         };
         let mut skipped: Vec<Skipped> = of_stage.filter_map(unusable).collect();
+        if stage == Stage::Signatures {
+            skipped.extend(self.signatures_plan(0).left_out().into_iter().map(|(backend, why)| skip(backend, why)));
+        }
         if stage == Stage::Hashes {
             skipped.push(skip("wgpu", "this command does not measure devices yet"));
         }
