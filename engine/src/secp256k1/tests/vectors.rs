@@ -2,10 +2,13 @@
 
 use super::super::{Signature, recover};
 use super::{Backend, library};
+use alloy_primitives::Address;
+use alloy_rlp::Header;
 use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
 use sha3::Shake128;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
+use std::path::Path;
 
 /// The digest that a group of vectors signs: the leftmost 256 bits.
 fn digest_of(name: &str, message: &[u8]) -> [u8; 32] {
@@ -56,6 +59,48 @@ fn wycheproof() {
     assert!(valid > 300 && invalid > 150, "{valid}, {invalid}");
 }
 
+/// The transactions of a block's RLP, as EIP-2718 has them; `None` if it is no block.
+fn transactions_of(mut block: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut body = Header::decode_bytes(&mut block, true).ok()?;
+    Header::decode_bytes(&mut body, true).ok()?;
+    let mut list = Header::decode_bytes(&mut body, true).ok()?;
+    let mut out = Vec::new();
+    while !list.is_empty() {
+        let whole = list;
+        let header = Header::decode(&mut list).ok()?;
+        let (payload, rest) = list.split_at_checked(header.payload_length)?;
+        list = rest;
+        out.push(if header.list { whole[..whole.len() - rest.len()].to_vec() } else { payload.to_vec() });
+    }
+    Some(out)
+}
+
+/// Transactions of the spec tests' blocks with their senders, where the block is good enough to say them; one file in so many.
+fn of_fixtures(data: &Path, one_in: usize) -> Vec<(Vec<u8>, Option<Address>)> {
+    let (mut folders, mut files, mut out) = (vec![data.join("fixtures")], Vec::new(), Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    for file in files.iter().step_by(one_in) {
+        let cases: Value = serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("JSON");
+        let blocks = cases.as_object().into_iter().flatten().filter_map(|(_, case)| case["blocks"].as_array());
+        for block in blocks.flatten().filter(|block| block["rlp"].is_string()) {
+            let senders = block["transactions"].as_array().into_iter().flatten();
+            let mut senders = senders.map(|tx| tx["sender"].as_str().and_then(|text| text.parse().ok()));
+            let transactions = transactions_of(&bytes(&block["rlp"])).unwrap_or_default();
+            out.extend(transactions.into_iter().map(|tx| (tx, senders.next().flatten())));
+        }
+    }
+    out
+}
+
 /// Signatures of the test data, collected as validation does it: a part, or with `MANAFLOW_WHOLE=1` all of them.
 #[test]
 fn signatures_of_the_data_recover_to_their_sender() {
@@ -92,10 +137,20 @@ fn signatures_of_the_data_recover_to_their_sender() {
     for bytes in bytes {
         rows.extend(collect_all(&[&crate::solo::transaction::decode(&bytes).expect("it decodes")]));
     }
+    let mut senders = Vec::new();
+    for (bytes, sender) in of_fixtures(&data, if is_whole { 1 } else { 40 }) {
+        // Some of these blocks are bad on purpose.
+        let Ok(tx) = crate::solo::transaction::decode(&bytes) else { continue };
+        senders.extend(sender.map(|sender| (rows.len(), sender)));
+        rows.extend(collect_all(&[&tx]));
+    }
     let expected: Vec<_> = rows.iter().map(library::recover).collect();
     let recovered = expected.iter().filter(|key| key.is_some()).count();
-    eprintln!("{} signatures of the data, {recovered} with a key", rows.len());
-    assert!(recovered > if is_whole { 20_000 } else { 4000 }, "{recovered}");
+    eprintln!("{} signatures of the data, {recovered} with a key, {} with a sender beside", rows.len(), senders.len());
+    assert!(recovered > if is_whole { 50_000 } else { 4000 }, "{recovered}");
+    for (row, sender) in senders {
+        assert_eq!(expected[row].map(|key| key.address()), Some(sender), "row {row}");
+    }
     for backend in super::backends("signatures_of_the_data_recover_to_their_sender") {
         assert!(recover(backend, &rows) == expected, "{backend}");
     }
