@@ -2,6 +2,8 @@
 
 use super::super::{Signature, recover};
 use super::{Backend, library};
+use crate::solo::transaction::Envelope;
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::Address;
 use alloy_rlp::Header;
 use serde_json::Value;
@@ -101,6 +103,22 @@ fn of_fixtures(data: &Path, one_in: usize) -> Vec<(Vec<u8>, Option<Address>)> {
     out
 }
 
+/// Transactions of mainnet blocks that have no state beside them, with their senders.
+fn of_blocks_only(data: &Path) -> Vec<(Vec<u8>, Option<Address>)> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(data.join("mainnet/blocks_only")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.ends_with("index.json") {
+            continue;
+        }
+        let block: Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON");
+        let transactions: Vec<Envelope> = serde_json::from_value(block["transactions"].clone()).expect("transactions");
+        let from = |i: usize| Some(block["transactions"][i]["from"].as_str()?.parse().expect("an address"));
+        out.extend(transactions.iter().enumerate().map(|(i, tx)| (tx.encoded_2718(), from(i))));
+    }
+    out
+}
+
 /// Signatures of the test data, collected as validation does it: a part, or with `MANAFLOW_WHOLE=1` all of them.
 #[test]
 fn signatures_of_the_data_recover_to_their_sender() {
@@ -138,7 +156,8 @@ fn signatures_of_the_data_recover_to_their_sender() {
         rows.extend(collect_all(&[&crate::solo::transaction::decode(&bytes).expect("it decodes")]));
     }
     let mut senders = Vec::new();
-    for (bytes, sender) in of_fixtures(&data, if is_whole { 1 } else { 40 }) {
+    let blocks_only = if is_whole { of_blocks_only(&data) } else { Vec::new() };
+    for (bytes, sender) in of_fixtures(&data, if is_whole { 1 } else { 40 }).into_iter().chain(blocks_only) {
         // Some of these blocks are bad on purpose.
         let Ok(tx) = crate::solo::transaction::decode(&bytes) else { continue };
         senders.extend(sender.map(|sender| (rows.len(), sender)));
