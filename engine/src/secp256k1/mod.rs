@@ -134,9 +134,10 @@ pub fn recover_with_roots(backend: Backend, signatures: &[Signature]) -> Vec<Opt
 /// The same, as addresses.
 pub fn recover_addresses(backend: Backend, signatures: &[Signature]) -> Vec<Option<Address>> {
     let stage = carry();
-    let address = |key: Option<PublicKey>| key.map(|key| key.address());
-    let keys = recover(backend, signatures).into_par_iter().with_min_len(RUN);
-    keys.map(|key| stage.within(|| address(key))).collect()
+    let addresses =
+        |keys: &[Option<PublicKey>]| -> Vec<_> { keys.iter().map(|key| key.map(|key| key.address())).collect() };
+    let keys = recover(backend, signatures);
+    keys.par_chunks(RUN).flat_map_iter(|keys| stage.within(|| addresses(keys))).collect()
 }
 
 /// Whom each signature recovers to, as [`recover`] says; faster where the hints are right. On the current rayon pool.
