@@ -148,6 +148,8 @@ pub const STAGES: &[&Stage] = &[
     &secp256k1::U64.double,
     &secp256k1::U32.hints,
     &secp256k1::U64.hints,
+    &secp256k1::U32.invert_scalars,
+    &secp256k1::U64.invert_scalars,
     &secp256k1::U32.invert,
     &secp256k1::U64.invert,
     &secp256k1::U32.join,
@@ -156,10 +158,17 @@ pub const STAGES: &[&Stage] = &[
     &secp256k1::U64.lift,
     &secp256k1::U32.multiples,
     &secp256k1::U64.multiples,
+    &secp256k1::U32.products_of_scalars,
+    &secp256k1::U64.products_of_scalars,
     &secp256k1::U32.products,
     &secp256k1::U64.products,
     &secp256k1::U32.rescale,
     &secp256k1::U64.rescale,
+    &secp256k1::U32.split,
+    &secp256k1::U64.split,
+    &secp256k1::SUMS,
+    &secp256k1::U32.weigh,
+    &secp256k1::U64.weigh,
 ];
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! 2 R, `multiples` and `align` the table of its odd multiples; then window by window `double` and `add_windows` climb u2 R, `rescale`
 //! leaves the table's curve, `add_windows` once more adds u1 G from a table of G, and `products`, `invert`, `affine` give the key.
 //!
-//! Verification: `hints` judges points and puts them into a table; `digits` finds the bucket of each scalar's window, a radix sort puts
+//! Verification: `products` and `invert` once more, mod n, and `weigh` make scalars of rows, `sums` adds them up by signer and `split`
+//! halves them; `hints` judges points and puts them into a table; `digits` finds the bucket of each scalar's window, a radix sort puts
 //! entries in order, `bounds` finds where each bucket begins, `accumulate` adds parts of buckets up and `join` the parts, and
 //! `products`, `invert`, `affine` make what comes of it affine.
 //! Derivations: engine/docs/secp256k1.md, section 9.
@@ -25,6 +26,12 @@ pub const POINT_WORDS: usize = 24;
 pub const KEY_WORDS: usize = 17;
 /// Words of a row of a column of numbers.
 pub const NUMBER_WORDS: usize = 8;
+/// Words of a row of `numbers`, from which scalars are made: z, r, s.
+pub const SCALARS_WORDS: usize = 24;
+/// Words of a row of `weights`: b, c.
+pub const WEIGHT_WORDS: usize = 4;
+/// Words of a row of `terms`: a u1, a u2.
+pub const TERM_WORDS: usize = 16;
 /// Words of a point of a table.
 pub const ENTRY_WORDS: usize = 16;
 /// Bits of a window of R.
@@ -79,6 +86,53 @@ const fn ended(end: [Step; 3]) -> [Step; 15] {
     chain
 }
 
+/// The chain of n - 2: registers 1, 2 and 4 have the powers 3, 5 and 7, 5 has 6 ones and 6 has 14; then 127 ones, a zero, and the other
+/// 128 bits by these.
+pub const INVERSE_OF_SCALAR: [Step; 42] = [
+    [1, 1, 0, 0],
+    [2, 2, 0, 0],
+    [1, 4, 1, 0],
+    [3, 5, 4, 4],
+    [6, 6, 5, 5],
+    [2, 6, 6, 1],
+    [14, 7, 6, 6],
+    [28, 7, 7, 7],
+    [56, 3, 7, 7],
+    [14, 3, 3, 6],
+    [1, 3, 3, 0],
+    [4, 3, 3, 2],
+    [2, 3, 3, 1],
+    [4, 3, 3, 2],
+    [4, 3, 3, 2],
+    [2, 3, 3, 1],
+    [3, 3, 3, 1],
+    [4, 3, 3, 4],
+    [5, 3, 3, 4],
+    [4, 3, 3, 1],
+    [4, 3, 3, 2],
+    [4, 3, 3, 4],
+    [3, 3, 3, 2],
+    [3, 3, 3, 0],
+    [6, 3, 3, 2],
+    [10, 3, 3, 4],
+    [4, 3, 3, 4],
+    [7, 3, 3, 5],
+    [2, 3, 3, 1],
+    [2, 3, 3, 0],
+    [3, 3, 3, 0],
+    [5, 3, 3, 2],
+    [3, 3, 3, 4],
+    [2, 3, 3, 0],
+    [5, 3, 3, 1],
+    [4, 3, 3, 1],
+    [2, 3, 3, 0],
+    [8, 3, 3, 1],
+    [3, 3, 3, 1],
+    [3, 3, 3, 0],
+    [6, 3, 3, 0],
+    [8, 3, 3, 5],
+];
+
 /// All stages, in one flavour of products.
 #[derive(Clone, Copy, Debug)]
 pub struct Recovery {
@@ -106,6 +160,14 @@ pub struct Recovery {
     pub accumulate: Stage,
     /// Parts of a bucket become one point.
     pub join: Stage,
+    /// `products` mod n: of s.
+    pub products_of_scalars: Stage,
+    /// `invert` mod n.
+    pub invert_scalars: Stage,
+    /// Scalars of rows.
+    pub weigh: Stage,
+    /// Halves of sums of scalars.
+    pub split: Stage,
 }
 
 /// Verification: buckets of scalars. Needs no product.
@@ -128,15 +190,36 @@ pub static BOUNDS: Stage = Stage {
     needs_u64: false,
 };
 
-/// A stage of both flavours; its files are those shared ones and its own.
+/// Verification: sums of scalars. Needs no product.
+pub static SUMS: Stage = Stage {
+    name: "secp256k1/sums",
+    files: &[
+        wgsl!("shared/tiles.wgsl"),
+        wgsl!("shared/number.wgsl"),
+        wgsl!("shared/order.wgsl"),
+        wgsl!("secp256k1/sums.wgsl"),
+    ],
+    entry: "sums",
+    workgroup_size: 64,
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Read, Access::Write],
+    needs_u64: false,
+};
+
+/// A stage of both flavours, mod p or mod n; its files are those shared ones and its own.
 macro_rules! stage {
-    ($product:literal, $needs_u64:literal, $name:literal, $suffix:literal, [$($shared:literal),*], [$($access:ident),*]) => {
+    ($modulus:literal, $($rest:tt)*) => { stage!($modulus "", $($rest)*) };
+    (
+        $modulus:literal $of:literal, $needs_u64:literal, $name:literal, $suffix:literal, [$($shared:literal),*],
+        [$($access:ident),*]
+    ) => {
         Stage {
-            name: concat!("secp256k1/", $name, $suffix),
+            name: concat!("secp256k1/", $name, $of, $suffix),
             files: &[
                 wgsl!("shared/tiles.wgsl"),
-                wgsl!($product),
-                wgsl!("shared/field.wgsl"),
+                wgsl!("shared/number.wgsl"),
+                wgsl!("shared/wide", $suffix, ".wgsl"),
+                wgsl!("shared/", $modulus, $suffix, ".wgsl"),
+                wgsl!("shared/", $modulus, ".wgsl"),
                 $(wgsl!($shared),)*
                 wgsl!("secp256k1/", $name, ".wgsl"),
             ],
@@ -149,10 +232,10 @@ macro_rules! stage {
 }
 
 macro_rules! recovery {
-    ($product:literal, $needs_u64:literal, $suffix:literal) => {
+    ($needs_u64:literal, $suffix:literal) => {
         Recovery {
             lift: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "lift",
                 $suffix,
@@ -160,7 +243,7 @@ macro_rules! recovery {
                 [Read, Read, Write, Write]
             ),
             double: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "double",
                 $suffix,
@@ -168,16 +251,16 @@ macro_rules! recovery {
                 [Write]
             ),
             multiples: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "multiples",
                 $suffix,
                 ["shared/points.wgsl", "shared/sum.wgsl"],
                 [Read, Read, Read, Write, Write]
             ),
-            align: stage!($product, $needs_u64, "align", $suffix, ["shared/points.wgsl"], [Read, Read, Write, Write]),
+            align: stage!("field", $needs_u64, "align", $suffix, ["shared/points.wgsl"], [Read, Read, Write, Write]),
             add_windows: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "add_windows",
                 $suffix,
@@ -185,26 +268,26 @@ macro_rules! recovery {
                 [Read, Read, Read, Write]
             ),
             rescale: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "rescale",
                 $suffix,
                 ["shared/points.wgsl", "shared/points_write.wgsl"],
                 [Read, Write]
             ),
-            products: stage!($product, $needs_u64, "products", $suffix, ["shared/points.wgsl"], [Read, Write, Write]),
-            invert: stage!($product, $needs_u64, "invert", $suffix, ["shared/power.wgsl"], [Read, Write]),
+            products: stage!("field", $needs_u64, "products", $suffix, ["shared/points.wgsl"], [Read, Write, Write]),
+            invert: stage!("field", $needs_u64, "invert", $suffix, ["shared/power.wgsl"], [Read, Write]),
             affine: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "affine",
                 $suffix,
                 ["shared/points.wgsl"],
                 [Read, Read, Read, Read, Write]
             ),
-            hints: stage!($product, $needs_u64, "hints", $suffix, [], [Read, Read, Read, Write, Write]),
+            hints: stage!("field", $needs_u64, "hints", $suffix, [], [Read, Read, Read, Write, Write]),
             accumulate: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "accumulate",
                 $suffix,
@@ -212,18 +295,36 @@ macro_rules! recovery {
                 [Read, Read, Read, Read, Write]
             ),
             join: stage!(
-                $product,
+                "field",
                 $needs_u64,
                 "join",
                 $suffix,
                 ["shared/points.wgsl", "shared/points_write.wgsl"],
                 [Read, Read, Write, Write]
             ),
+            products_of_scalars: stage!(
+                "order" "_of_scalars",
+                $needs_u64,
+                "products",
+                $suffix,
+                ["shared/points.wgsl"],
+                [Read, Write, Write]
+            ),
+            invert_scalars: stage!("order" "_of_scalars", $needs_u64, "invert", $suffix, ["shared/power.wgsl"], [Read, Write]),
+            weigh: stage!(
+                "order",
+                $needs_u64,
+                "weigh",
+                $suffix,
+                ["shared/points.wgsl"],
+                [Read, Read, Read, Read, Write]
+            ),
+            split: stage!("order", $needs_u64, "split", $suffix, [], [Read, Read, Write]),
         }
     };
 }
 
 /// Products from integers of 32 bits.
-pub static U32: Recovery = recovery!("shared/field_u32.wgsl", false, "_u32");
+pub static U32: Recovery = recovery!(false, "_u32");
 /// Products from integers of 64 bits.
-pub static U64: Recovery = recovery!("shared/field_u64.wgsl", true, "_u64");
+pub static U64: Recovery = recovery!(true, "_u64");

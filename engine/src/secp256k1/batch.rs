@@ -478,13 +478,13 @@ fn on_curve<L: Lanes>(x: &L, y: &L) -> Mask {
 
 /// lambda R, so that c times it is c lambda; 2^260 times lambda, reduced.
 #[inline(always)]
-pub(super) fn lambda<L: Lanes>() -> L {
+fn lambda<L: Lanes>() -> L {
     L::splat(&LAMBDA).mont(&L::splat(&Secp256k1::R[1]), &Secp256k1::MODULUS)
 }
 
 /// a u1 and a u2 for a = b + c lambda, from z, r and the inverse of s. Values below 2^257 in and out, mod n; weight 0 gives 0.
 #[inline(always)]
-pub(super) fn weigh<L: Lanes>(b: &[u64; 8], c: &[u64; 8], lambda: &L, z: &L, r: &L, inverse: &L) -> [L; 2] {
+fn weigh<L: Lanes>(b: &[u64; 8], c: &[u64; 8], lambda: &L, z: &L, r: &L, inverse: &L) -> [L; 2] {
     let modulus = &Secp256k1::MODULUS;
     // b + c lambda < 2^257.
     let a = L::from_u64(c).mont(lambda, modulus).add_limbs(&L::from_u64(b));
@@ -494,7 +494,7 @@ pub(super) fn weigh<L: Lanes>(b: &[u64; 8], c: &[u64; 8], lambda: &L, z: &L, r: 
 
 /// sum + a, mod n, a below 2^257. `canonical_scalar` takes the sum.
 #[inline(always)]
-pub(super) fn add_to(sum: &mut One, a: &One) {
+fn add_to(sum: &mut One, a: &One) {
     *sum = sum.add_limbs(a);
     if sum.0[4] >> 62 != 0 {
         *sum = sum.canonical_scalar();

@@ -1,11 +1,11 @@
 //! Twin of `shared/field.wgsl` and of both products, `shared/field_u32.wgsl` and `shared/field_u64.wgsl`.
 
-/// A number below p, eight words, the least significant first.
-pub type Element = [u32; 8];
+pub use super::number::{Element, is_zero, pick, small};
+use super::number::{wide_u32, wide_u64};
 
 /// How a product is made.
 pub trait Product {
-    /// x y mod p.
+    /// x y mod p, or mod n.
     fn mul(x: &Element, y: &Element) -> Element;
 }
 
@@ -17,36 +17,11 @@ pub struct U32;
 #[derive(Clone, Copy, Debug)]
 pub struct U64;
 
-/// Limbs of 13 bits.
-fn limbs(x: &Element) -> [u32; 20] {
-    let mut out = [0; 20];
-    for i in 0..20 {
-        let (word, shift) = (13 * i / 32, 13 * i % 32);
-        let mut limb = x[word] >> shift;
-        if shift > 19 && word < 7 {
-            limb |= x[word + 1] << (32 - shift);
-        }
-        out[i] = limb & 8191;
-    }
-    out
-}
-
 impl Product for U32 {
     fn mul(x: &Element, y: &Element) -> Element {
-        let (x, y) = (limbs(x), limbs(y));
-        let mut p = [0; 40];
-        let mut carry = 0;
-        for k in 0..39 {
-            let mut t = carry;
-            for i in k.max(19) - 19..=k.min(19) {
-                t += x[i] * y[k - i];
-            }
-            p[k] = t & 8191;
-            carry = t >> 13;
-        }
-        p[39] = carry;
+        let p = wide_u32(x, y);
         let mut f = [0; 23];
-        carry = 0;
+        let mut carry = 0;
         for k in 0..22 {
             let mut t = carry;
             if k < 20 {
@@ -93,15 +68,7 @@ impl Product for U32 {
 impl Product for U64 {
     fn mul(x: &Element, y: &Element) -> Element {
         const LOW: u64 = 0xffff_ffff;
-        let mut p = [0u64; 16];
-        for i in 0..8 {
-            let mut t = 0;
-            for j in 0..8 {
-                t = u64::from(x[i]) * u64::from(y[j]) + p[i + j] + (t >> 32);
-                p[i + j] = t & LOW;
-            }
-            p[i + 8] = t >> 32;
-        }
+        let mut p = wide_u64(x, y);
         let mut t = 0;
         for k in 0..8 {
             t = p[k] + 977 * p[k + 8] + if k > 0 { p[k + 7] } else { 0 } + (t >> 32);
@@ -163,19 +130,4 @@ pub fn sub(x: &Element, y: &Element) -> Element {
 /// 2 x mod p.
 pub fn twice(x: &Element) -> Element {
     add(x, x)
-}
-
-/// A small number.
-pub fn small(n: u32) -> Element {
-    [n, 0, 0, 0, 0, 0, 0, 0]
-}
-
-/// y where it is so, else x.
-pub fn pick(x: &Element, y: &Element, is_so: bool) -> Element {
-    if is_so { *y } else { *x }
-}
-
-/// Whether it is 0.
-pub fn is_zero(x: &Element) -> bool {
-    *x == [0; 8]
 }

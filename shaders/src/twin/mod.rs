@@ -8,5 +8,7 @@
 pub mod double_use;
 pub mod field;
 pub mod keccak;
+pub mod number;
+pub mod order;
 pub mod radix;
 pub mod secp256k1;

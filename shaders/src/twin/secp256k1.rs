@@ -3,6 +3,7 @@
 //! Each is written once for both flavours, over the product.
 
 use super::field::{Element, Product, add, is_zero, pick, small, sub, twice};
+use super::order::{self, High};
 use crate::secp256k1::{BEGINS, IS_OWN};
 
 /// Where a word of a row is in a column of so many words a row.
@@ -422,5 +423,77 @@ pub fn join<P: Product>(params: [u32; 4], starts: &[u32], parts: &[u32], points:
         }
         store_point(points, bucket, &p);
         flags[bucket] = u32::from(entries > 0);
+    }
+}
+
+/// The eigenvalue of the endomorphism.
+const LAMBDA: Element =
+    [0x1b23_bd72, 0xdf02_967c, 0x2081_6678, 0x122e_22ea, 0x8812_645a, 0xa526_1c02, 0xc05c_30e0, 0x5363_ad4c];
+
+/// Twin of `secp256k1/weigh`.
+pub fn weigh<P: Product>(
+    params: [u32; 4],
+    points: &[u32],
+    before: &[u32],
+    totals: &[u32],
+    weights: &[u32],
+    terms: &mut [u32],
+) {
+    let [rows, lanes, each, _] = params.map(|word| word as usize);
+    for lane in 0..lanes {
+        let mut inverse = load(totals, 0, lane, 8);
+        for turn in 0..each {
+            let row = lane + (each - 1 - turn) * lanes;
+            if row >= rows {
+                continue;
+            }
+            let product = load(before, 0, row, 8);
+            let s = load_coordinate(points, 16, row);
+            let own = P::mul(&inverse, &product);
+            inverse = P::mul(&inverse, &pick(&s, &small(1), is_zero(&s)));
+            let weight = |k| [weights[place(k, row, 4)], weights[place(k + 1, row, 4)], 0, 0, 0, 0, 0, 0];
+            let share = P::mul(&order::add(&P::mul(&weight(2), &LAMBDA), &weight(0)), &own);
+            store(terms, 0, row, 16, &P::mul(&share, &load_coordinate(points, 0, row)));
+            store(terms, 8, row, 16, &P::mul(&share, &load_coordinate(points, 8, row)));
+        }
+    }
+}
+
+/// Twin of `secp256k1/sums`.
+pub fn sums(params: [u32; 4], starts: &[u32], order: &[u32], terms: &[u32], out: &mut [u32]) {
+    let [count, word, words, how] = params.map(|word| word as usize);
+    for i in 0..count {
+        let mut sum = small(0);
+        for at in starts[i]..starts[i + 1] {
+            let row = if how & 1 == 1 { order[at as usize] } else { at };
+            sum = order::add(&sum, &load(terms, word, row as usize, words));
+        }
+        store(out, 0, how / 2 + i, 8, &sum);
+    }
+}
+
+fn store_half(scalars: &mut [u32], bias: &[u32], row: usize, half: &Element) {
+    let is_negative = half[7] >> 31 == 1;
+    let size = pick(half, &order::sub(&small(0), half), is_negative);
+    let (biased, _) = order::plus(&size, &[bias[0], bias[1], bias[2], bias[3], bias[4], 0, 0, 0]);
+    for k in 0..5 {
+        scalars[place(k, row, 5)] = biased[k];
+    }
+    scalars[place(4, row, 5)] |= if is_negative { 0x8000_0000 } else { 0 };
+}
+
+/// Twin of `secp256k1/split`.
+pub fn split<P: High>(params: [u32; 4], sums: &[u32], bias: &[u32], scalars: &mut [u32]) {
+    const ROUND_1: Element =
+        [0x45db_b031, 0xe893_209a, 0x71e8_ca7f, 0x3daa_8a14, 0x9284_eb15, 0xe86c_90e4, 0xa7d4_6bcd, 0x3086_d221];
+    const ROUND_2: Element =
+        [0x8ac4_7f71, 0x1571_b4ae, 0x9df5_06c6, 0x2212_08ac, 0x0abf_e4c4, 0x6f54_7fa9, 0x010e_8828, 0xe443_7ed6];
+    const MINUS_B1: Element = [0x0abf_e4c3, 0x6f54_7fa9, 0x010e_8828, 0xe443_7ed6, 0, 0, 0, 0];
+    const A1: Element = [0x9284_eb15, 0xe86c_90e4, 0xa7d4_6bcd, 0x3086_d221, 0, 0, 0, 0];
+    for i in 0..params[0] as usize {
+        let k = load(sums, 0, i, 8);
+        let b = order::sub(&P::mul(&P::high(&k, &ROUND_1), &MINUS_B1), &P::mul(&P::high(&k, &ROUND_2), &A1));
+        store_half(scalars, bias, 2 * i, &order::sub(&k, &P::mul(&b, &LAMBDA)));
+        store_half(scalars, bias, 2 * i + 1, &b);
     }
 }

@@ -1,6 +1,6 @@
-// Inverses of the lanes' products, in place: the power p - 2.
+// Inverses of the lanes' products, in place: the power p - 2, or n - 2 mod n.
 //
-// In: `chain`, that of p - 2. In, out: `totals`, 8 words a lane. Bounds: lanes = params.x, steps of the chain = params.y.
+// In: `chain`, that of the power. In, out: `totals`, 8 words a lane. Bounds: lanes = params.x, steps of the chain = params.y.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> chain: array<vec4<u32>>;

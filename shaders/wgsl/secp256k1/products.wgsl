@@ -1,4 +1,4 @@
-// Products of z: one inversion serves all rows of a lane. The way up.
+// Products of z: one inversion serves all rows of a lane. The way up. Mod p, and mod n of numbers in the place of z.
 //
 // Lane t has rows t + j lanes. In: `points`. Out: `before`, 8 words a row: the product of the z of the lane's rows before it;
 // `totals`, 8 words a lane: of all of them. A z of 0 counts as 1.

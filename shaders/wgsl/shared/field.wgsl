@@ -1,14 +1,7 @@
-// The field mod p = 2^256 - 2^32 - 977: canonical form, sums, differences, choices. Beside it stands what a product is:
+// The field mod p = 2^256 - 2^32 - 977: canonical form, sums, differences. Beside it stands what a product is:
 // shared/field_u32.wgsl or shared/field_u64.wgsl.
 //
-// Everything is canonical, below p, in and out: then equality, zero and parity are those of words. Named words and no arrays,
-// so that drivers keep them in registers. WGSL has no carry: a sum wrapped exactly if it is less than a summand.
-
-// A number: eight words, the least significant first.
-struct Element {
-    a: vec4<u32>,
-    b: vec4<u32>,
-}
+// Everything is canonical, below p, in and out: then equality, zero and parity are those of words.
 
 // The words a, b and carry 2^256, below 2 p in all: with 2^32 + 977 added they reach 2^256 exactly if they were at least p.
 fn canonical(a: vec4<u32>, b: vec4<u32>, carry: u32) -> Element {
@@ -107,21 +100,4 @@ fn sub(x: Element, y: Element) -> Element {
 
 fn twice(x: Element) -> Element {
     return add(x, x);
-}
-
-fn small(n: u32) -> Element {
-    return Element(vec4<u32>(n, 0u, 0u, 0u), vec4<u32>());
-}
-
-// y where it is so, else x.
-fn pick(x: Element, y: Element, is_so: bool) -> Element {
-    return Element(select(x.a, y.a, is_so), select(x.b, y.b, is_so));
-}
-
-fn is_equal(x: Element, y: Element) -> bool {
-    return all(x.a == y.a) && all(x.b == y.b);
-}
-
-fn is_zero(x: Element) -> bool {
-    return all((x.a | x.b) == vec4<u32>());
 }

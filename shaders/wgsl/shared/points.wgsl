@@ -1,5 +1,5 @@
-// The column `points`: a point of each row, in Jacobian coordinates. Goes beside shared/tiles.wgsl and shared/field.wgsl, in a
-// stage that has the column.
+// The column `points`: a point of each row, in Jacobian coordinates, or three other numbers. Goes beside shared/tiles.wgsl and
+// shared/number.wgsl, in a stage that has the column.
 
 // The point (x / z^2, y / z^3); z = 0: none, or none that is known.
 struct Point {

@@ -1,12 +1,13 @@
 //! How the scalars of a batch are cut for a device: windows, buckets, parts of buckets, turns; and what comes of the buckets.
 //!
-//! In: two kinds of scalars, below 2^64 and below 2^128. Windows as in `../msm.rs`, whose last steps finish the sum; their numbers
+//! In: two kinds of scalars, below 2^64 and below 2^128: the second are made on the device. Windows as in `../msm.rs`, whose last steps finish the sum; their numbers
 //! are chosen by what entries and buckets cost here. Bounds: digits have 15 bits at most, so that there are fewer than 2^19 buckets.
 
 use super::super::field::Row;
 use super::super::field::scalar::One;
-use super::super::msm::{Msm, Scalars, Window, bias, choose, layout};
+use super::super::msm::{Msm, Window, bias, choose, layout};
 use super::super::words::add;
+use super::pack::{Candidates, Sums};
 use super::{RUN, column_place, halved, number};
 use crate::cpu::carry;
 use manaflow_shaders::secp256k1::{FOUND, KEY_WORDS, MET, NUMBER_WORDS, TILE};
@@ -24,24 +25,38 @@ pub(super) const DISPATCH_ENTRIES: usize = 1 << 20;
 /// Words of a scalar below 2^64, of one below 2^128, with the bits that the windows add and a sign.
 pub(super) const SCALAR_WORDS: [usize; 2] = [3, 5];
 
-/// Scalars of a sum of multiples as a device takes them.
+/// Some rows of a batch, to be tested together.
 #[derive(Debug)]
-pub(super) struct Cut {
-    /// How they are cut.
+pub(super) struct Check {
+    /// How scalars are cut.
     pub layout: Layout,
-    /// How many there are of each kind.
+    /// Scalars of each kind.
     pub lengths: [usize; 2],
-    /// As `digits` takes them.
-    pub words: [Vec<u32>; 2],
+    /// b and c of the rows, as `digits` takes them: two scalars each.
+    pub of_rows: Vec<u32>,
+    /// What becomes scalars of keys and of G, two each.
+    pub sums: Sums,
 }
 
-impl Cut {
-    /// Cuts them, on the current rayon pool or on this thread; a dispatch is to add so many entries.
-    pub(super) fn new(scalars: &[Scalars; 2], dispatch_entries: usize, on_pool: bool) -> Self {
-        let lengths = [0, 1].map(|i: usize| scalars[i].len());
+impl Check {
+    /// Of rows from one on, so many as there are weights, but those that `is_out`; a dispatch is to add so many entries. On the current
+    /// rayon pool, or on this thread.
+    pub(super) fn new(
+        candidates: &Candidates,
+        first: usize,
+        weights: &[[u64; 2]],
+        is_out: impl Fn(usize) -> bool + Clone + Sync,
+        dispatch_entries: usize,
+        on_pool: bool,
+    ) -> Self {
+        let lengths = [2 * weights.len(), 2 * (candidates.keys.len() + 1)];
         let layout = Layout::new(lengths, dispatch_entries);
-        let words = [0, 1].map(|i| layout.biased(&scalars[i], i, on_pool));
-        Self { layout, lengths, words }
+        // The sum has minus R; a row that is out has weight 0.
+        let of_row = |i: usize| if is_out(first + i / 2) { ([0; 2], true) } else { ([weights[i / 2][i % 2], 0], true) };
+        let of_rows = layout.biased(lengths[0], of_row, 0, on_pool);
+        let rows = (first..first + weights.len()).filter(|row| !is_out(*row));
+        let sums = Sums::new(rows.map(|row| (row as u32, candidates.rows[row].key)), candidates.keys.len());
+        Self { layout, lengths, of_rows, sums }
     }
 }
 
@@ -61,7 +76,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// For so many scalars below 2^64 and below 2^128.
-    fn new(lengths: [usize; 2], dispatch_entries: usize) -> Self {
+    pub(super) fn new(lengths: [usize; 2], dispatch_entries: usize) -> Self {
         let counts = choose::<One>(lengths, TENTHS_A_BUCKET);
         let windows = layout::<One>(counts);
         let last = windows[windows.len() - 1];
@@ -85,18 +100,30 @@ impl Layout {
         self.windows.iter().flat_map(of).collect()
     }
 
-    /// Scalars as `digits` takes them, in tiles: half of each window's range added, the sign on top. On the current rayon pool,
-    /// or on this thread.
-    fn biased(&self, scalars: &Scalars, part: usize, on_pool: bool) -> Vec<u32> {
-        let (words, count) = (SCALAR_WORDS[part], if part == 0 { self.counts[0] } else { self.windows.len() });
-        let bias = bias(&self.windows[..count]);
-        let mut out = vec![0; scalars.len().next_multiple_of(TILE) * words];
+    /// What is added to scalars of the second kind: half of each window's range.
+    pub(super) fn bias(&self) -> Vec<u32> {
+        bias(&self.windows).map(halved).as_flattened()[..SCALAR_WORDS[1]].to_vec()
+    }
+
+    /// So many scalars of a kind, each with its sign, as `digits` takes them, in tiles: half of each window's range added, the sign on
+    /// top. On the current rayon pool, or on this thread.
+    pub(super) fn biased(
+        &self,
+        count: usize,
+        of: impl Fn(usize) -> ([u64; 2], bool) + Sync,
+        kind: usize,
+        on_pool: bool,
+    ) -> Vec<u32> {
+        let (words, windows) = (SCALAR_WORDS[kind], if kind == 0 { self.counts[0] } else { self.windows.len() });
+        let bias = bias(&self.windows[..windows]);
+        let mut out = vec![0; count.next_multiple_of(TILE) * words];
         let tile = |(tile, out): (usize, &mut [u32])| {
-            let range = tile * TILE..scalars.len().min((tile + 1) * TILE);
+            let range = tile * TILE..count.min((tile + 1) * TILE);
             for (place, i) in range.enumerate() {
-                let sum = add(&[scalars.low[i], scalars.high[i], 0], &bias).0.map(halved);
+                let ([low, high], is_negative) = of(i);
+                let sum = add(&[low, high, 0], &bias).0.map(halved);
                 for (k, word) in sum.as_flattened()[..words].iter().enumerate() {
-                    let sign = if k == words - 1 { u32::from(scalars.negative[i]) << 31 } else { 0 };
+                    let sign = if k == words - 1 { u32::from(is_negative) << 31 } else { 0 };
                     out[k * TILE + place] = word | sign;
                 }
             }

@@ -5,13 +5,15 @@
 //! elsewhere. Derivations, operations, times: engine/docs/secp256k1.md, section 9.
 
 mod layout;
+mod pack;
 mod recover;
-mod terms;
 mod verify;
 
 pub use recover::Recoverer;
 pub use verify::Verifier;
 
+#[cfg(test)]
+pub(super) use pack::Sums;
 #[cfg(test)]
 pub(super) use recover::{COLUMNS, pack, pack_points, unpack};
 
@@ -131,8 +133,7 @@ impl<'a> Device<'a> {
             Ok(recoverer) if !recoverer.is_free() => return None,
             Ok(recoverer) if hints.keys.is_empty() => recoverer.recover(signatures, with_roots),
             Ok(recoverer) => match self.verifier() {
-                Ok(verifier) if !verifier.is_free() => return None,
-                Ok(verifier) => verifier.recover(recoverer, signatures, hints, with_roots),
+                Ok(verifier) => verifier.try_recover(recoverer, signatures, hints, with_roots)?,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),

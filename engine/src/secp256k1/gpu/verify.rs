@@ -1,31 +1,32 @@
 //! Verification of batches on a device: the keys that recovery would find, when somebody says which they are.
 //!
-//! In, out: see `../mod.rs`; the equation and why it is sound: `../batch.rs`. The processor checks ranges, draws weights, makes the
-//! scalars (`terms`), and in the end adds up the sums of the buckets (`../msm.rs`). The device judges points, sorts the digits of
-//! the scalars into buckets, and adds each bucket up: `manaflow_shaders::secp256k1` says in which stages.
+//! In, out: see `../mod.rs`; the equation and why it is sound: `../batch.rs`. The processor checks ranges and draws weights (`pack`),
+//! chooses windows (`layout`), and in the end adds up the sums of the buckets (`../msm.rs`). The device makes scalars mod n, adds them up
+//! by signer and halves them, judges points, sorts the digits of the scalars into buckets, and adds each bucket up:
+//! `manaflow_shaders::secp256k1` says in which stages. While it has a batch, the next one is packed.
 //! Hints decide nothing: rows without a usable hint, and rows of a part that is not good, are recovered.
-//! Cost: a batch that is good is tested once. One that is not is cut into [`PARTS`] parts, which are tested in turn with the weights
-//! and points that are there, until [`BAD_PARTS`] have failed; those and what was not tested are recovered. So each row is tested
-//! twice at most, and the worst is a check, a quarter of one, and recovery, where the first two parts are bad.
-//! Memory: 1.5 KiB a row on the device with all signers distinct, half of that with every tenth. Twin: `shaders/src/twin/secp256k1.rs`.
+//! Cost: a batch that is good is tested once. One that is not is cut into [`PARTS`] parts, which are tested in turn with the weights,
+//! scalars and points that are there, until [`BAD_PARTS`] have failed; those and what was not tested are recovered. So each row is
+//! tested twice at most, and the worst is a check, a quarter of one, and recovery, where the first two parts are bad.
+//! Memory: 1.7 KiB a row on the device with all signers distinct, half of that with every tenth. Twin: `shaders/src/twin/secp256k1.rs`.
 
+#[cfg(test)]
 use super::super::field::Row;
 #[cfg(test)]
 use super::super::msm::Scalars;
-use super::super::recover::prepare;
 use super::super::scalar::{Curve, Secp256k1};
-use super::super::words::{FIELD_PRIME, Words, from_bytes, is_below, to_bytes};
-use super::super::{Hints, PublicKey, Signature, recover_with_roots};
-use super::layout::{Cut, DISPATCH_ENTRIES, SCALAR_WORDS};
-use super::terms::{Candidate, Source, Terms};
-use super::{DEVICE_ROWS, Keys, RUN, Recoverer, SHARING, column_place, halved, number, room_for};
+use super::super::words::to_bytes;
+use super::super::{Hints, Signature, recover_with_roots};
+use super::layout::{Check, DISPATCH_ENTRIES, Layout, SCALAR_WORDS};
+#[cfg(test)]
+use super::pack::pack_rows;
+use super::pack::{Candidates, Source};
+use super::{DEVICE_ROWS, Keys, Recoverer, SHARING, halved, number, room_for};
 use crate::backend::signatures::Backend;
-use crate::cpu::carry;
-use crate::gpu::{Batch, Buffer, Gpu, GpuError, Pipeline};
+use crate::gpu::{Batch, Buffer, Gpu, GpuError, Pending, Pipeline};
 use crate::radix::Sorter;
-use manaflow_shaders::secp256k1::{self as stages, HINT_WORDS, KEY_WORDS, LIFTED_WORDS, TILE};
-use manaflow_shaders::secp256k1::{ENTRY_WORDS, NUMBER_WORDS, POINT_WORDS};
-use rayon::prelude::*;
+use manaflow_shaders::secp256k1::{self as stages, ENTRY_WORDS, HINT_WORDS, KEY_WORDS, LIFTED_WORDS, TILE};
+use manaflow_shaders::secp256k1::{NUMBER_WORDS, POINT_WORDS, TERM_WORDS, WEIGHT_WORDS};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -37,6 +38,9 @@ const PARTS: usize = 8;
 const PART_LEAST: usize = 128;
 /// Where so many parts are bad, most rows probably are, and the others are not tested.
 const BAD_PARTS: usize = 2;
+/// A call of more rows than this is cut into batches of so many at least, and four at most of one size: while the device has one the
+/// next is packed.
+const BATCH_ROWS: usize = 1 << 14;
 /// Words of the longest buffer a row: entries, buckets and the table of rows that all have a signer of their own.
 const ROW_WORDS_MOST: usize = 256;
 
@@ -44,6 +48,11 @@ const ROW_WORDS_MOST: usize = 256;
 #[derive(Debug)]
 pub struct Verifier<'a> {
     gpu: &'a Gpu,
+    products: Pipeline,
+    invert: Pipeline,
+    weigh: Pipeline,
+    sums: Pipeline,
+    split: Pipeline,
     hints: Pipeline,
     digits: Pipeline,
     bounds: Pipeline,
@@ -66,7 +75,18 @@ pub struct Verifier<'a> {
 struct Room {
     root: Buffer,
     inverse: Buffer,
+    inverse_of_scalar: Buffer,
     beta: Buffer,
+    /// z, r and s of rows; b and c; a u1 and a u2.
+    numbers: Buffer,
+    weights: Buffer,
+    terms: Buffer,
+    /// What is added up: `pack::Sums`.
+    order: Buffer,
+    starts_of_sums: [Buffer; 3],
+    pieces: Buffer,
+    sums_of_terms: Buffer,
+    bias: Buffer,
     /// x and parity, y and whether there is one: of rows, of keys.
     rows: [Buffer; 2],
     lifted: [Buffer; 2],
@@ -84,12 +104,25 @@ struct Room {
     sums: Buffer,
 }
 
-/// Points of a batch as the device takes them.
-struct Points<'a> {
-    candidates: &'a [Candidate],
-    keys: &'a [Row],
-    /// Whether R.y is given, or to be found.
-    has_roots: bool,
+/// A batch, made ready.
+struct Packed {
+    candidates: Candidates,
+    weights: Vec<[u64; 2]>,
+    /// All of its rows.
+    whole: Check,
+    /// Points of rows, and of keys.
+    points: [[Vec<u32>; 2]; 2],
+    /// z, r and s; b and c.
+    numbers: [Vec<u32>; 2],
+}
+
+/// A call: what was asked, and what is known.
+struct Call<'a> {
+    signatures: &'a [Signature],
+    hints: &'a Hints<'a>,
+    out: Keys,
+    /// Places of rows that are to be recovered.
+    singly: Vec<u32>,
 }
 
 impl<'a> Verifier<'a> {
@@ -107,7 +140,16 @@ impl<'a> Verifier<'a> {
         let room = Room {
             root: gpu.upload(stages::ROOT.as_flattened())?,
             inverse: gpu.upload(stages::INVERSE.as_flattened())?,
+            inverse_of_scalar: gpu.upload(stages::INVERSE_OF_SCALAR.as_flattened())?,
             beta: gpu.upload(C::BETA.map(halved).as_flattened())?,
+            numbers: some()?,
+            weights: some()?,
+            terms: some()?,
+            order: some()?,
+            starts_of_sums: [some()?, some()?, some()?],
+            pieces: some()?,
+            sums_of_terms: some()?,
+            bias: some()?,
             rows: [some()?, some()?],
             lifted: [some()?, some()?],
             table: some()?,
@@ -125,6 +167,11 @@ impl<'a> Verifier<'a> {
         };
         Ok(Self {
             gpu,
+            products: gpu.pipeline(&flavour.products_of_scalars)?,
+            invert: gpu.pipeline(&flavour.invert_scalars)?,
+            weigh: gpu.pipeline(&flavour.weigh)?,
+            sums: gpu.pipeline(&stages::SUMS)?,
+            split: gpu.pipeline(&flavour.split)?,
             hints: gpu.pipeline(&flavour.hints)?,
             digits: gpu.pipeline(&stages::DIGITS)?,
             bounds: gpu.pipeline(&stages::BOUNDS)?,
@@ -140,18 +187,13 @@ impl<'a> Verifier<'a> {
         })
     }
 
-    /// Whether nobody is at work with it.
-    pub(super) fn is_free(&self) -> bool {
-        !matches!(self.room.try_lock(), Err(TryLockError::WouldBlock))
-    }
-
     /// Checks done so far and rows in them.
     pub fn checks(&self) -> [u64; 2] {
         [0, 1].map(|i: usize| self.checks[i].load(Ordering::Relaxed))
     }
 
-    /// What recovery gives for each row, whatever the hints say, with R.y if that is wanted. The processor's part is done on the
-    /// current rayon pool.
+    /// What recovery gives for each row, whatever the hints say, with R.y if that is wanted; waits for who is at work with it. The
+    /// processor's part is done on the current rayon pool, whose workers must not call this.
     pub fn recover(
         &self,
         recoverer: &Recoverer<'_>,
@@ -171,16 +213,59 @@ impl<'a> Verifier<'a> {
         hints: &Hints<'_>,
         with_roots: bool,
     ) -> Result<Keys, GpuError> {
-        let mut out = Keys { keys: vec![None; signatures.len()], roots: Vec::new() };
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recover_in(&mut room, least, recoverer, signatures, hints, with_roots)
+    }
+
+    /// The same; `None` if somebody is at work with it. A worker of the pool may call this.
+    pub(super) fn try_recover(
+        &self,
+        recoverer: &Recoverer<'_>,
+        signatures: &[Signature],
+        hints: &Hints<'_>,
+        with_roots: bool,
+    ) -> Option<Result<Keys, GpuError>> {
+        let mut room = match self.room.try_lock() {
+            Ok(room) => room,
+            Err(TryLockError::Poisoned(room)) => room.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(self.recover_in(&mut room, self.least, recoverer, signatures, hints, with_roots))
+    }
+
+    /// Work is given to the pool while the room is held: whoever is asked for meanwhile goes on without it.
+    fn recover_in(
+        &self,
+        room: &mut Room,
+        least: usize,
+        recoverer: &Recoverer<'_>,
+        signatures: &[Signature],
+        hints: &Hints<'_>,
+        with_roots: bool,
+    ) -> Result<Keys, GpuError> {
+        let n = signatures.len();
+        let mut out = Keys { keys: vec![None; n], roots: Vec::new() };
         if with_roots {
-            out.roots = vec![[0; 32]; signatures.len()];
+            out.roots = vec![[0; 32]; n];
         }
-        let mut singly = Vec::new();
-        let has_roots = hints.roots.len() == signatures.len();
-        for start in (0..signatures.len()).step_by(self.rows_max) {
-            let range = start..signatures.len().min(start + self.rows_max);
-            self.verify(recoverer, signatures, hints, has_roots, least, range, &mut out, &mut singly)?;
+        let mut call = Call { signatures, hints, out, singly: Vec::new() };
+        let step = n.div_ceil(4).max(BATCH_ROWS).next_multiple_of(TILE).min(self.rows_max);
+        let mut before: Option<(Packed, Pending<'_>)> = None;
+        for start in (0..n).step_by(step) {
+            let packed = self.pack(&mut call, least, start..n.min(start + step));
+            // A batch that is not good still needs what is there.
+            if let Some((packed, pending)) = before.take() {
+                self.settle(recoverer, room, &mut call, &packed, pending)?;
+            }
+            if let Some(packed) = packed {
+                let pending = self.start(recoverer, room, &packed, with_roots)?;
+                before = Some((packed, pending));
+            }
         }
+        if let Some((packed, pending)) = before {
+            self.settle(recoverer, room, &mut call, &packed, pending)?;
+        }
+        let Call { mut out, singly, .. } = call;
         let rows: Vec<Signature> = singly.iter().map(|place| signatures[*place as usize]).collect();
         let found = if rows.len() < DEVICE_ROWS {
             recover_with_roots(Backend::best(), &rows)
@@ -196,116 +281,99 @@ impl<'a> Verifier<'a> {
         Ok(out)
     }
 
-    /// The rows of one batch: those that it settles into `out`, places of those that are to be recovered into `singly`.
-    #[allow(clippy::too_many_arguments)] // what was asked, which part of it, and two places for answers
-    fn verify(
-        &self,
-        recoverer: &Recoverer<'_>,
-        signatures: &[Signature],
-        hints: &Hints<'_>,
-        has_roots: bool,
-        least: usize,
-        range: Range<usize>,
-        out: &mut Keys,
-        singly: &mut Vec<u32>,
-    ) -> Result<(), GpuError> {
-        let (candidates, key_places, keys) = candidates(signatures, hints, has_roots, range, singly);
-        let all = |singly: &mut Vec<u32>| singly.extend(candidates.iter().map(|c| c.place));
-        if candidates.len() < least {
-            all(singly);
-            return Ok(());
-        }
+    /// A batch of the rows of a range; `None` if there is none, and they are to be recovered.
+    fn pack(&self, call: &mut Call<'_>, least: usize, range: Range<usize>) -> Option<Packed> {
+        let candidates = Candidates::new(call.signatures, call.hints, range, &mut call.singly);
         // Without weights there is no batch.
-        let Some(terms) = Terms::draw(&candidates, self.source) else {
-            all(singly);
-            return Ok(());
+        let weights =
+            Some(()).filter(|()| candidates.rows.len() >= least).and_then(|()| candidates.weights(self.source));
+        let Some(weights) = weights else {
+            call.singly.extend(candidates.rows.iter().map(|c| c.place));
+            return None;
         };
-        let whole = terms.scalars(&candidates, 0..candidates.len(), |_| false, keys.len(), true);
-        let whole = Cut::new(&whole, self.dispatch_entries, true);
-        let wants_roots = !out.roots.is_empty() && !has_roots;
-        let points = Points { candidates: &candidates, keys: &keys, has_roots };
-        let judged = self.judge(recoverer, &points, &terms, whole, wants_roots)?;
-        for (i, c) in candidates.iter().enumerate() {
-            match judged.verdicts[i] {
-                Verdict::Right => {
-                    out.keys[c.place as usize] = Some(hints.keys[key_places[c.key as usize] as usize]);
-                    if let Some(root) = out.roots.get_mut(c.place as usize) {
-                        *root = to_bytes(&if has_roots { c.y } else { number(&judged.roots, 0, i, LIFTED_WORDS) });
-                    }
-                }
-                // Without a root there is no R.
-                Verdict::Nobody => {}
-                Verdict::Unknown => singly.push(c.place),
-            }
-        }
-        Ok(())
+        let whole = Check::new(&candidates, 0, &weights, |_| false, self.dispatch_entries, true);
+        let points = [candidates.points_of_rows(), candidates.points_of_keys()];
+        let numbers = candidates.numbers(&weights);
+        Some(Packed { candidates, weights, whole, points, numbers })
     }
 
-    /// Tests a batch, and parts of it if it is not good.
-    fn judge(
+    /// Gives a batch to the device; read are verdicts on points, the sums of buckets and, where R.y is wanted and was not hinted, that.
+    fn start(
         &self,
         recoverer: &Recoverer<'_>,
-        points: &Points<'_>,
-        terms: &Terms,
-        whole: Cut,
-        wants_roots: bool,
-    ) -> Result<Judged, GpuError> {
-        let (n, keys) = (points.candidates.len(), points.keys.len());
-        let packed = [pack_rows(points), pack_keys(points.keys)];
-        // No work is taken from the pool under the lock, so that nobody waits for himself.
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room: &mut Room,
+        packed: &Packed,
+        with_roots: bool,
+    ) -> Result<Pending<'a>, GpuError> {
+        let (n, keys) = (packed.candidates.rows.len(), packed.candidates.keys.len());
+        let has_roots = packed.candidates.has_roots;
         let mut batch = self.gpu.batch();
-        self.place_points(recoverer, &mut room, &mut batch, [n, keys + 1], &packed, points.has_roots)?;
+        self.place_points(recoverer, room, &mut batch, [n, keys + 1], &packed.points, has_roots)?;
         batch.read(&room.verdicts, n + keys + 1);
-        if wants_roots {
+        self.weigh(room, &mut batch, n, &packed.numbers)?;
+        self.check(recoverer, room, &mut batch, &packed.whole, [0, 2 * n])?;
+        if with_roots && !has_roots {
             batch.read(&room.lifted[0], n.next_multiple_of(TILE) * LIFTED_WORDS);
         }
-        self.multiply(recoverer, &mut room, &mut batch, &whole, [0, 2 * n])?;
-        let mut read = batch.finish()?;
-        let sums = read.pop().unwrap_or_default();
         self.count(n);
+        batch.submit()
+    }
+
+    /// What comes of a batch: if it is not good, parts of it are tested.
+    fn settle(
+        &self,
+        recoverer: &Recoverer<'_>,
+        room: &mut Room,
+        call: &mut Call<'_>,
+        packed: &Packed,
+        pending: Pending<'_>,
+    ) -> Result<(), GpuError> {
+        let Candidates { rows, key_places, has_roots, .. } = &packed.candidates;
+        let n = rows.len();
+        let read = pending.wait()?;
         let is_right: Vec<bool> = read[0].iter().map(|verdict| *verdict == 1).collect();
-        let is_out = |i: usize| !is_right[i] || !is_right[n + points.candidates[i].key as usize];
-        let mut verdicts = vec![Verdict::Unknown; n];
-        if !points.has_roots {
-            verdicts
-                .iter_mut()
-                .zip(&is_right)
-                .filter(|(_, is_right)| !**is_right)
-                .for_each(|(v, _)| *v = Verdict::Nobody);
-        }
-        let roots = if wants_roots { read.pop().unwrap_or_default() } else { Vec::new() };
-        let accept = |verdicts: &mut Vec<Verdict>, range: Range<usize>| {
-            range.filter(|i| !is_out(*i)).for_each(|i| verdicts[i] = Verdict::Right);
-        };
-        if whole.layout.is_identity(&sums) == Some(true) && !(0..n).any(is_out) {
-            accept(&mut verdicts, 0..n);
-            return Ok(Judged { verdicts, roots });
-        }
+        let is_out = |i: usize| !is_right[i] || !is_right[n + rows[i].key as usize];
+        let (sums, roots) = (&read[1], read.get(2));
+        let mut is_good = vec![false; n];
+        let mut accept = |range: Range<usize>| range.filter(|i| !is_out(*i)).for_each(|i| is_good[i] = true);
+        let are_all_in = !(0..n).any(is_out);
         let step = n.div_ceil(PARTS).max(PART_LEAST);
-        // A part that is the whole says nothing new, unless rows have left.
-        if step >= n && !(0..n).any(is_out) {
-            return Ok(Judged { verdicts, roots });
-        }
-        let mut bad = 0;
-        for start in (0..n).step_by(step) {
-            if bad == BAD_PARTS {
-                break;
+        if are_all_in && packed.whole.layout.is_identity(sums) == Some(true) {
+            accept(0..n);
+        } else if step < n || !are_all_in {
+            // Else the one part is the whole, and says nothing new.
+            let mut bad = 0;
+            for start in (0..n).step_by(step) {
+                if bad == BAD_PARTS {
+                    break;
+                }
+                let range = start..n.min(start + step);
+                let weights = &packed.weights[range.clone()];
+                let part = Check::new(&packed.candidates, start, weights, is_out, self.dispatch_entries, true);
+                let mut batch = self.gpu.batch();
+                self.check(recoverer, room, &mut batch, &part, [2 * start, 2 * n])?;
+                let read = batch.finish()?;
+                self.count(range.len());
+                if part.layout.is_identity(&read[0]) == Some(true) {
+                    accept(range);
+                } else {
+                    bad += 1;
+                }
             }
-            let range = start..n.min(start + step);
-            let scalars = terms.scalars(points.candidates, range.clone(), is_out, keys, false);
-            let mut batch = self.gpu.batch();
-            let part = Cut::new(&scalars, self.dispatch_entries, false);
-            self.multiply(recoverer, &mut room, &mut batch, &part, [2 * start, 2 * n])?;
-            let read = batch.finish()?;
-            self.count(range.len());
-            if part.layout.is_identity(&read[0]) == Some(true) {
-                accept(&mut verdicts, range);
-            } else {
-                bad += 1;
-            }
         }
-        Ok(Judged { verdicts, roots })
+        for (i, c) in rows.iter().enumerate() {
+            let place = c.place as usize;
+            if is_good[i] {
+                call.out.keys[place] = Some(call.hints.keys[key_places[c.key as usize] as usize]);
+                if let Some(root) = call.out.roots.get_mut(place) {
+                    *root = to_bytes(&roots.map_or(c.y, |roots| number(roots, 0, i, LIFTED_WORDS)));
+                }
+            } else if *has_roots || is_right[i] {
+                call.singly.push(c.place);
+            }
+            // Else R is no point, for it has no root: nobody's.
+        }
+        Ok(())
     }
 
     fn count(&self, rows: usize) {
@@ -351,18 +419,75 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// Multiplies and adds up as far as buckets go: their sums are read last. The scalars belong to the points from these places of
-    /// the table on.
+    /// Scalars of rows from their numbers, into `terms`.
+    fn weigh(&self, room: &mut Room, batch: &mut Batch<'_>, n: usize, numbers: &[Vec<u32>; 2]) -> Result<(), GpuError> {
+        let (gpu, padded) = (self.gpu, n.next_multiple_of(TILE));
+        let lanes = n.div_ceil(SHARING * TILE) * TILE;
+        room_for(gpu, &mut room.numbers, padded * POINT_WORDS)?;
+        room_for(gpu, &mut room.weights, padded * WEIGHT_WORDS)?;
+        room_for(gpu, &mut room.terms, padded * TERM_WORDS)?;
+        room_for(gpu, &mut room.before, padded * NUMBER_WORDS)?;
+        room_for(gpu, &mut room.totals, lanes * NUMBER_WORDS)?;
+        gpu.write(&room.numbers, &numbers[0])?;
+        gpu.write(&room.weights, &numbers[1])?;
+        // All below 2^32: at most `ROWS_MAX` rows.
+        let (groups, steps) = ((lanes / TILE) as u32, stages::INVERSE_OF_SCALAR.len() as u32);
+        let share = [n, lanes, SHARING, 0].map(|word| word as u32);
+        batch.run(&self.products, share, &[&room.numbers, &room.before, &room.totals], groups)?;
+        batch.run(&self.invert, [lanes as u32, steps, 0, 0], &[&room.inverse_of_scalar, &room.totals], groups)?;
+        let buffers = [&room.numbers, &room.before, &room.totals, &room.weights, &room.terms];
+        batch.run(&self.weigh, share, &buffers, groups)
+    }
+
+    /// Tests some rows whose points and terms are there: the sums of buckets are read last.
+    fn check(
+        &self,
+        recoverer: &Recoverer<'_>,
+        room: &mut Room,
+        batch: &mut Batch<'_>,
+        check: &Check,
+        first: [usize; 2],
+    ) -> Result<(), GpuError> {
+        let (gpu, sums) = (self.gpu, &check.sums);
+        let [of_keys, of_g, totals] = [&sums.of_keys, &sums.of_g, &sums.totals].map(|starts| starts.len() - 1);
+        let padded = |rows: usize, words: usize| rows.next_multiple_of(TILE) * words;
+        room_for(gpu, &mut room.pieces, padded(of_keys + of_g, NUMBER_WORDS))?;
+        room_for(gpu, &mut room.sums_of_terms, padded(totals, NUMBER_WORDS))?;
+        room_for(gpu, &mut room.scalars[1], padded(check.lengths[1], SCALAR_WORDS[1]))?;
+        fill(gpu, &mut room.scalars[0], &check.of_rows)?;
+        fill(gpu, &mut room.bias, &check.layout.bias())?;
+        fill(gpu, &mut room.order, &sums.order)?;
+        for (buffer, starts) in room.starts_of_sums.iter_mut().zip([&sums.of_keys, &sums.of_g, &sums.totals]) {
+            fill(gpu, buffer, starts)?;
+        }
+        let [starts_of_keys, starts_of_g, starts_of_totals] = &room.starts_of_sums;
+        // All below 2^31: at most `ROWS_MAX` rows, and as many keys and one. How rows are named, and where sums go: `sums`.
+        let mut add = |count: usize, term: [usize; 2], how: usize, buffers: &[&Buffer]| {
+            let params = [count, term[0], term[1], how].map(|word| word as u32);
+            batch.run(&self.sums, params, buffers, count.div_ceil(TILE) as u32)
+        };
+        add(of_keys, [NUMBER_WORDS, TERM_WORDS], 1, &[starts_of_keys, &room.order, &room.terms, &room.pieces])?;
+        let how = 2 * of_keys + 1;
+        add(of_g, [0, TERM_WORDS], how, &[starts_of_g, &room.order, &room.terms, &room.pieces])?;
+        let buffers = [starts_of_totals, &room.order, &room.pieces, &room.sums_of_terms];
+        add(totals, [0, NUMBER_WORDS], 0, &buffers)?;
+        let buffers = [&room.sums_of_terms, &room.bias, &room.scalars[1]];
+        batch.run(&self.split, [totals as u32, 0, 0, 0], &buffers, totals.div_ceil(TILE) as u32)?;
+        self.multiply(recoverer, room, batch, &check.layout, check.lengths, first)
+    }
+
+    /// Multiplies and adds up as far as buckets go: their sums are read. Scalars of each kind, so many, belong to the points from these
+    /// places of the table on.
     fn multiply(
         &self,
         recoverer: &Recoverer<'_>,
         room: &mut Room,
         batch: &mut Batch<'_>,
-        cut: &Cut,
+        layout: &Layout,
+        lengths: [usize; 2],
         first: [usize; 2],
     ) -> Result<(), GpuError> {
         let gpu = self.gpu;
-        let layout = &cut.layout;
         let padded = layout.buckets.next_multiple_of(TILE);
         let lanes = layout.buckets.div_ceil(SHARING * TILE) * TILE;
         let windows = layout.words();
@@ -379,10 +504,8 @@ impl<'a> Verifier<'a> {
         let keys = gpu.buffer(layout.entries)?;
         // Below 2^32 all of them: `ROWS_MAX` rows of `ROW_WORDS_MOST` words.
         let mut entry = 0;
-        for (i, words) in cut.words.iter().enumerate() {
-            room_for(gpu, &mut room.scalars[i], words.len())?;
-            gpu.write(&room.scalars[i], words)?;
-            let (n, windows) = (cut.lengths[i], if i == 0 { layout.counts[0] } else { layout.windows.len() });
+        for (i, n) in lengths.into_iter().enumerate() {
+            let windows = if i == 0 { layout.counts[0] } else { layout.windows.len() };
             let how = windows | SCALAR_WORDS[i] << 8;
             let params = [n, first[i], how, entry].map(|word| word as u32);
             let buffers = [&room.windows, &room.scalars[i], &keys, &room.payloads];
@@ -415,6 +538,12 @@ impl<'a> Verifier<'a> {
     }
 }
 
+/// Writes into a buffer, made larger if it is too small.
+fn fill(gpu: &Gpu, buffer: &mut Buffer, words: &[u32]) -> Result<(), GpuError> {
+    room_for(gpu, buffer, words.len())?;
+    gpu.write(buffer, words)
+}
+
 #[cfg(test)]
 impl Verifier<'_> {
     /// Whether points are right, and whether the sum of their multiples, each followed by its image's, is the identity; of any
@@ -426,122 +555,19 @@ impl Verifier<'_> {
         scalars: [Scalars; 2],
     ) -> Result<(Vec<bool>, Option<bool>), GpuError> {
         let counts = points.map(<[Row]>::len);
-        let packed = points.map(|points| pack_points(points, |row| (row.x(), row.y()[0] & 1 == 1, row.y())));
+        let packed = points.map(pack_rows);
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = self.gpu.batch();
         self.place_points(recoverer, &mut room, &mut batch, counts, &packed, true)?;
         batch.read(&room.verdicts, counts[0] + counts[1]);
-        let cut = Cut::new(&scalars, self.dispatch_entries, false);
-        self.multiply(recoverer, &mut room, &mut batch, &cut, [0, 2 * counts[0]])?;
+        let lengths = [0, 1].map(|i: usize| scalars[i].len());
+        let layout = Layout::new(lengths, self.dispatch_entries);
+        for (kind, scalars) in scalars.iter().enumerate() {
+            let of = |i: usize| ([scalars.low[i], scalars.high[i]], scalars.negative[i]);
+            fill(self.gpu, &mut room.scalars[kind], &layout.biased(scalars.len(), of, kind, false))?;
+        }
+        self.multiply(recoverer, &mut room, &mut batch, &layout, lengths, [0, 2 * counts[0]])?;
         let read = batch.finish()?;
-        Ok((read[0].iter().map(|verdict| *verdict == 1).collect(), cut.layout.is_identity(&read[1])))
+        Ok((read[0].iter().map(|verdict| *verdict == 1).collect(), layout.is_identity(&read[1])))
     }
 }
-
-/// What a batch says of a row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    /// The key is the hinted one.
-    Right,
-    /// R is no point.
-    Nobody,
-    /// Nothing.
-    Unknown,
-}
-
-struct Judged {
-    verdicts: Vec<Verdict>,
-    /// `lifted` of the rows, if that was wanted.
-    roots: Vec<u32>,
-}
-
-/// Rows whose hints are in range, the places of their keys, in order of first use, and the keys; places of others that may have a
-/// key go to `singly`. On the current rayon pool.
-fn candidates(
-    signatures: &[Signature],
-    hints: &Hints<'_>,
-    has_roots: bool,
-    range: Range<usize>,
-    singly: &mut Vec<u32>,
-) -> (Vec<Candidate>, Vec<u32>, Vec<Row>) {
-    let first = range.start;
-    let of = |(i, signature): (usize, &Signature)| {
-        let place = first + i;
-        let row = prepare(signature)?;
-        let y = if has_roots { from_bytes(&hints.roots[place]) } else { [0; 4] };
-        let is_root = !has_roots || is_below(&y, &FIELD_PRIME) && (y[0] & 1 == 1) == row.is_odd;
-        let signer = hints.signers.get(place).filter(|signer| (**signer as usize) < hints.keys.len());
-        let key = signer.copied().filter(|_| is_root).unwrap_or(NOBODY);
-        Some(Candidate { place: place as u32, key, row, y })
-    };
-    let prepared: Vec<Option<Candidate>> = signatures[range].par_iter().enumerate().with_min_len(RUN).map(of).collect();
-    // Out of range: nobody's.
-    let mut all: Vec<Candidate> = prepared.into_iter().flatten().collect();
-    // Places among the keys of these rows.
-    let (mut local, mut places) = (vec![NOBODY; hints.keys.len()], Vec::new());
-    for c in all.iter_mut().filter(|c| c.key != NOBODY) {
-        let place = &mut local[c.key as usize];
-        if *place == NOBODY {
-            *place = places.len() as u32;
-            places.push(c.key);
-        }
-        c.key = *place;
-    }
-    let in_range = |row: &Row| is_below(&row.x(), &FIELD_PRIME) && is_below(&row.y(), &FIELD_PRIME);
-    let key = |place: &u32| Some(row_of(&hints.keys[*place as usize])).filter(in_range);
-    let keys: Vec<Option<Row>> = places.par_iter().with_min_len(RUN).map(key).collect();
-    all.retain(|c| {
-        let stays = c.key != NOBODY && keys[c.key as usize].is_some();
-        if !stays {
-            singly.push(c.place);
-        }
-        stays
-    });
-    // The device takes what is canonical; no row has this key.
-    let keys = keys.into_iter().map(|key| key.unwrap_or(Secp256k1::G)).collect();
-    (all, places, keys)
-}
-
-/// No key.
-const NOBODY: u32 = u32::MAX;
-
-/// A key as a row, whatever it is.
-fn row_of(key: &PublicKey) -> Row {
-    let (halves, _) = key.0.as_chunks::<32>();
-    Row::new(&from_bytes(&halves[0]), &from_bytes(&halves[1]))
-}
-
-/// x and parity, and y.
-fn pack_rows(points: &Points<'_>) -> [Vec<u32>; 2] {
-    pack_points(points.candidates, |c| (c.row.x, c.row.is_odd, c.y))
-}
-
-/// The same for keys, of any parity, and for G behind them.
-fn pack_keys(keys: &[Row]) -> [Vec<u32>; 2] {
-    let keys = [keys, &[Secp256k1::G]].concat();
-    pack_points(&keys, |row| (row.x(), row.y()[0] & 1 == 1, row.y()))
-}
-
-/// In tiles, on the current rayon pool.
-fn pack_points<T: Sync>(points: &[T], of: impl Fn(&T) -> (Words, bool, Words) + Sync) -> [Vec<u32>; 2] {
-    let padded = points.len().next_multiple_of(TILE);
-    let (mut rows, mut lifted) = (vec![0; padded * HINT_WORDS], vec![0; padded * LIFTED_WORDS]);
-    let stage = carry();
-    let columns = rows.par_chunks_mut(RUN * HINT_WORDS).zip(lifted.par_chunks_mut(RUN * LIFTED_WORDS));
-    points.par_chunks(RUN).zip(columns).for_each(|(points, (rows, lifted))| {
-        stage.within(|| {
-            for (i, point) in points.iter().enumerate() {
-                let (x, is_odd, y) = of(point);
-                for (column, number, last) in [(&mut *rows, x, is_odd), (&mut *lifted, y, true)] {
-                    for (k, word) in number.map(halved).as_flattened().iter().enumerate() {
-                        column[column_place(k, i, HINT_WORDS)] = *word;
-                    }
-                    column[column_place(8, i, HINT_WORDS)] = u32::from(last);
-                }
-            }
-        });
-    });
-    [rows, lifted]
-}
-
-const _: () = assert!(HINT_WORDS == LIFTED_WORDS && KEY_WORDS == 2 * NUMBER_WORDS + 1);

@@ -5,6 +5,7 @@ mod curves;
 mod device;
 mod device_batches;
 mod device_curves;
+mod device_scalars;
 mod edges;
 mod lanes;
 mod numbers;
