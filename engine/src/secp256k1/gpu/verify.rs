@@ -546,6 +546,12 @@ fn fill(gpu: &Gpu, buffer: &mut Buffer, words: &[u32]) -> Result<(), GpuError> {
 
 #[cfg(test)]
 impl Verifier<'_> {
+    /// Makes batches ready, as many rows as a call of these has together, and drops them.
+    pub(in super::super) fn pack_only(&self, signatures: &[Signature], hints: &Hints<'_>) {
+        let mut call = Call { signatures, hints, out: Keys::default(), singly: Vec::new() };
+        assert!(self.pack(&mut call, self.least, 0..signatures.len()).is_some());
+    }
+
     /// Whether points are right, and whether the sum of their multiples, each followed by its image's, is the identity; of any
     /// curve.
     pub(in super::super) fn sum(

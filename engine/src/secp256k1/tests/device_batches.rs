@@ -337,9 +337,10 @@ fn batches_are_cut_and_timed_on_a_device() {
         let keys = timed(&|| drop(verifier.recover(recoverer, &world.rows, &world.hints(false), false)));
         let wrong = with_wrong_hints(&world, 0, 0..4096);
         let lies = timed(&|| drop(verifier.recover(recoverer, &wrong.rows, &wrong.hints(true), false)));
+        let packing = timed(&|| verifier.pack_only(&world.rows, &world.hints(true)));
         let checks = if recoverer.gpu().is_checked() { "with checks" } else { "without" };
         manaflow_datasets::say(&format!(
-            "{name}, {checks}: 4096 rows, 410 signers, ns a row: recovery {plain:.0}, keys + y {hinted:.0}, keys {keys:.0}, all wrong {lies:.0}"
+            "{name}, {checks}: 4096 rows, 410 signers, ns a row: recovery {plain:.0}, keys + y {hinted:.0}, keys {keys:.0}, all wrong {lies:.0}; of keys + y packing {packing:.0}"
         ));
     }
 }
