@@ -1,7 +1,8 @@
 //! The judgement Block (B): what a header, a body and the outcomes say of each other and of up to seven headers before.
 //!
 //! In: plain data of one block, nothing carried from block to block, so blocks may be judged in any order and in
-//! parallel. Three functions, by what they cost and what they need: [`check_hashes`] hashes and builds tries;
+//! parallel. Three functions, by what they cost and what they need: [`check_hashes`] compares with the roots of lists, which
+//! [`roots_of`] makes for many blocks at once, and hashes what else the header names;
 //! [`check_body`] holds the body and the outcomes against the header; [`check_links`] holds the header and its ommers
 //! against the window of earlier headers and the total difficulty before. The last is separate because a merge of two
 //! pieces runs it again, over the seam, when the window is known: with more input it reports the same faults and
@@ -16,6 +17,7 @@ mod body;
 mod difficulty;
 mod fees;
 mod header;
+mod lists;
 mod ommers;
 mod ordered_root;
 pub use ordered_root::ordered_roots;
@@ -27,6 +29,7 @@ mod tests;
 pub use body::check_body;
 pub use difficulty::total_difficulty_after;
 pub use header::{check_links, check_total_difficulty};
+pub use lists::{Body, ReceiptsRoot, Roots, roots_of};
 pub use roots::{allocation_root, check_hashes};
 
 use crate::reason::{Check, Fault, Reason};
@@ -147,7 +150,12 @@ pub struct BlockInput<'a> {
     pub allocation: Option<&'a [(Cell, Value)]>,
 }
 
-impl BlockInput<'_> {
+impl<'a> BlockInput<'a> {
+    /// Its lists.
+    pub fn body(&self) -> Body<'a> {
+        Body { transactions: self.transactions, withdrawals: self.withdrawals }
+    }
+
     /// Location of the transaction at `index`, 0 being the opening.
     fn at(&self, index: usize) -> Location {
         location(self.head.number, index)

@@ -22,16 +22,21 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The result of `a` and `b` together. Errors: b does not begin where a ends; a generation beyond 2^32.
 pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malformed> {
+    join(a.clone(), b.clone())
+}
+
+/// The same of results that nobody needs any more, whose lists become those of both.
+pub fn join(mut a: SegmentResult, mut b: SegmentResult) -> Result<SegmentResult, Malformed> {
     if a.end != b.first {
         let reason = format!("first block {}, expected {}: the block after the earlier one's last", b.first, a.end);
         return Err(Malformed::new("later segment", reason));
     }
-    let (mut a, mut b) = (a.clone(), b.clone());
     align(&mut a, &mut b)?;
 
-    let mut culprits = a.culprits.clone();
+    // Nothing below looks at a's culprits and requirements but through these.
+    let mut culprits = std::mem::take(&mut a.culprits);
     culprits.extend(b.culprits.iter().map(|c| place(c, &a)));
-    let (mut requirements, mut unknown) = (a.requirements.clone(), Vec::new());
+    let (mut requirements, mut unknown) = (std::mem::take(&mut a.requirements), Vec::new());
     for d in &b.requirements {
         match judge(d, &a) {
             Met::Yes => {}
@@ -60,8 +65,8 @@ pub fn merge(a: &SegmentResult, b: &SegmentResult) -> Result<SegmentResult, Malf
         parent_hash: if a.first == a.end { b.parent_hash } else { a.parent_hash },
         culprits: distinct_culprits(culprits),
         requirements: distinct_demands(requirements),
-        exits: overlay(&a.exits, &b.exits),
         anchors: anchors(&a, &b, &unknown),
+        exits: overlay(a.exits, b.exits),
         assumed: a.assumed,
     };
     let became = |d: Demand| (Assumption { cell: d.cell, origin: d.origin, declared: false }, d.first);
@@ -146,14 +151,17 @@ fn distinct_demands(mut demands: Vec<Demand>) -> Vec<Demand> {
 }
 
 /// The last write of each cell, of two lists sorted by cell.
-fn overlay(a: &[Exit], b: &[Exit]) -> Vec<Exit> {
+fn overlay(a: Vec<Exit>, b: Vec<Exit>) -> Vec<Exit> {
+    if a.is_empty() || b.is_empty() {
+        return if a.is_empty() { b } else { a };
+    }
     let mut out = Vec::with_capacity(a.len() + b.len());
-    let mut b = b.iter().peekable();
+    let mut b = b.into_iter().peekable();
     for e in a {
         while let Some(later) = b.next_if(|later| later.cell < e.cell) {
-            out.push(*later);
+            out.push(later);
         }
-        out.push(*b.next_if(|later| later.cell == e.cell).unwrap_or(e));
+        out.push(b.next_if(|later| later.cell == e.cell).unwrap_or(e));
     }
     out.extend(b);
     out

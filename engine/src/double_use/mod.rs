@@ -40,7 +40,7 @@ pub(crate) use digest::encode;
 pub use digest::{EXIT_BYTES, ExitsDigest, file_digest};
 pub use exits::{Exits, LastWrite};
 pub use forward::forward;
-pub use merge::merge;
+pub use merge::{join, merge};
 pub use multiset::Hints;
 pub use partition::Workspace;
 pub use procedure::Procedure;

@@ -265,6 +265,19 @@ impl SegmentResult {
         self.culprits.is_empty() && self.contradictions().is_empty()
     }
 
+    /// Takes it and leaves its blocks alone.
+    pub(crate) fn take(&mut self) -> Self {
+        let bare = Self {
+            culprits: Vec::new(),
+            requirements: Vec::new(),
+            exits: Vec::new(),
+            assumed: BTreeMap::new(),
+            anchors: BTreeMap::new(),
+            ..*self
+        };
+        std::mem::replace(self, bare)
+    }
+
     /// The last write of a cell.
     pub fn exit(&self, cell: &Cell) -> Option<&Exit> {
         self.exits.binary_search_by_key(cell, |e| e.cell).ok().map(|i| &self.exits[i])

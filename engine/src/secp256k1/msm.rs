@@ -46,6 +46,7 @@ impl Scalars {
     }
 
     /// One more.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, words: [u64; 2], negative: bool) {
         self.low.push(words[0]);
         self.high.push(words[1]);

@@ -177,8 +177,8 @@ impl Segment {
 
     /// This segment and the one that begins where it ends, of its import or of another. Errors: it does not begin there; a
     /// generation beyond 2^32; more faults of waiting blocks than a seam lists.
-    fn merge(self, later: Self, rules: &ChainRules) -> Result<Self, Malformed> {
-        let result = double_use::merge(&self.result, &later.result)?;
+    fn merge(mut self, mut later: Self, rules: &ChainRules) -> Result<Self, Malformed> {
+        let result = double_use::join(self.result.take(), later.result.take())?;
         let mut faults = Vec::new();
         let seam = Seam { difficulty: self.difficulty, total: self.total_after, rules };
         let mut unchecked = self.unchecked;

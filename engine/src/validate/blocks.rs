@@ -4,7 +4,8 @@ use super::faults::Faults;
 use super::piece::{Piece, decode, hashes};
 use super::{Checks, Progress, ValidateError};
 use crate::backend::{Backends, signatures};
-use crate::block::{BlockInput, BlockTransaction, HeaderInput, Ommers, Unchecked, check_body, check_hashes};
+use crate::block::{BlockInput, BlockTransaction, Body, HeaderInput, Ommers, Roots, Unchecked};
+use crate::block::{check_body, check_hashes, roots_of};
 use crate::cpu::{CpuTime, Stage};
 use crate::reason::{Check, Fault, Reason};
 use crate::segment::{Head, evidence, links, one_waiting};
@@ -187,8 +188,37 @@ pub(super) fn judge_group(
         let keys = group.iter().map(|&(piece, _)| &shared.signer_keys[pieces[piece].file_index]);
         shared.cpu.within(Stage::Signatures, || recover_group(&mut decoded, &keys.collect::<Vec<_>>(), shared));
     }
-    let judge = |(&(piece, block), decoded)| Ok((piece, judge(&pieces[piece], block, decoded, shared)?));
-    group.par_iter().zip(decoded).map(judge).collect()
+    let transactions: Vec<_> = decoded.iter().map(Decoded::transactions).collect();
+    let roots: Vec<Option<Roots>> = match shared.checks.has(Check::Hashes) {
+        true => shared.cpu.within(Stage::Hashes, || {
+            let bodies = decoded.iter().zip(&transactions).map(|(block, transactions)| block.body(transactions));
+            roots_of(&bodies.collect::<Vec<_>>()).into_iter().map(Some).collect()
+        }),
+        false => vec![None; decoded.len()],
+    };
+    let blocks = group.par_iter().zip(&decoded).zip(transactions.par_iter().zip(&roots));
+    let judged = blocks.map(|((&(piece, block), decoded), (transactions, roots))| {
+        Ok((piece, judge(&pieces[piece], block, decoded, transactions, roots.as_ref(), shared)?))
+    });
+    judged.collect()
+}
+
+impl Decoded<'_> {
+    /// Signed transactions as Block sees them.
+    fn transactions(&self) -> Vec<BlockTransaction<'_>> {
+        let signed = self.rows[1..self.rows.len() - 1].iter();
+        signed
+            .map(|r| {
+                let envelope = r.envelope.as_ref().ok().and_then(Option::as_ref);
+                BlockTransaction::new(r.row.bytes(), envelope, r.outcome.as_ref())
+            })
+            .collect()
+    }
+
+    /// Lists whose roots its header states.
+    fn body<'a>(&'a self, transactions: &'a [BlockTransaction<'a>]) -> Body<'a> {
+        Body { transactions, withdrawals: self.withdrawals.as_deref() }
+    }
 }
 
 /// Recovers the signatures of all rows of some blocks, with the keys that the file of each gives.
@@ -212,7 +242,9 @@ fn recover_group(blocks: &mut [Decoded<'_>], keys: &[&SignerKeys<'_>], shared: &
 fn judge(
     piece: &Piece<'_>,
     block: usize,
-    decoded: Decoded<'_>,
+    decoded: &Decoded<'_>,
+    transactions: &[BlockTransaction<'_>],
+    roots: Option<&Roots>,
     shared: &Shared<'_>,
 ) -> Result<BlockCounts, ValidateError> {
     let mut counts = BlockCounts {
@@ -229,11 +261,12 @@ fn judge(
         counts.signatures += 1 + envelope.authorization_list().map_or(0, |list| list.len() as u64);
     }
     if shared.checks.has(Check::Hashes) || shared.checks.has(Check::Blocks) {
-        let judged = shared.cpu.within(Stage::Decoding, || judge_block(piece, block, &decoded, shared));
+        let judge = || judge_block(piece, block, decoded, transactions, roots, shared);
+        let judged = shared.cpu.within(Stage::Decoding, judge);
         (counts.unchecked, counts.waiting) = judged?;
     }
     if shared.checks.has(Check::Signatures) || shared.checks.has(Check::Execution) {
-        decoded.rows.par_chunks(RUN).try_for_each(|run| judge_run(piece, &decoded, run, shared))?;
+        decoded.rows.par_chunks(RUN).try_for_each(|run| judge_run(piece, decoded, run, shared))?;
     }
     counts.show(shared.progress);
     Ok(counts)
@@ -361,6 +394,8 @@ fn judge_block(
     piece: &Piece<'_>,
     place: usize,
     block: &Decoded<'_>,
+    transactions: &[BlockTransaction<'_>],
+    roots: Option<&Roots>,
     shared: &Shared<'_>,
 ) -> Result<(Unchecked, Option<Waiting>), ValidateError> {
     let rules = piece.file.rules();
@@ -372,14 +407,6 @@ fn judge_block(
     };
     let number = block.view.number();
     let head = HeaderInput { number, header: &block.header, hash: block.hash, ommers };
-    let signed = &block.rows[1..block.rows.len() - 1];
-    let transactions: Vec<_> = signed
-        .iter()
-        .map(|r| {
-            let envelope = r.envelope.as_ref().ok().and_then(Option::as_ref);
-            BlockTransaction::new(r.row.bytes(), envelope, r.outcome.as_ref())
-        })
-        .collect();
     let closing = &block.rows[block.rows.len() - 1];
     let own = Cell::block_hash(number);
     let mut hash_write = None;
@@ -401,14 +428,14 @@ fn judge_block(
     };
     let input = BlockInput {
         head,
-        transactions: &transactions,
+        transactions,
         withdrawals: block.withdrawals.as_deref(),
         requests: &closing.requests,
         hash_write,
         allocation: allocation.as_deref(),
     };
-    if shared.checks.has(Check::Hashes) {
-        unchecked += shared.cpu.within(Stage::Hashes, || check_hashes(&input, rules, &mut faults));
+    if let Some(roots) = roots {
+        unchecked += shared.cpu.within(Stage::Hashes, || check_hashes(&input, roots, rules, &mut faults));
     }
     if shared.checks.has(Check::Blocks) {
         unchecked += shared.cpu.within(Stage::Blocks, || check_body(&input, rules, &mut faults));

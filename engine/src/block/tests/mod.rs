@@ -138,7 +138,8 @@ impl OwnedBlock {
             allocation: self.allocation.as_deref(),
         };
         let mut faults = Vec::new();
-        let mut unchecked = check_hashes(&input, rules, &mut faults);
+        let roots = roots_of(&[input.body()]).remove(0);
+        let mut unchecked = check_hashes(&input, &roots, rules, &mut faults);
         unchecked += check_body(&input, rules, &mut faults);
         unchecked += check_links(&head, window, total_difficulty, rules, &mut faults);
         faults.sort();
