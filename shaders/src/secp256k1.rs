@@ -26,8 +26,6 @@ pub const POINT_WORDS: usize = 24;
 pub const KEY_WORDS: usize = 17;
 /// Words of a row of a column of numbers.
 pub const NUMBER_WORDS: usize = 8;
-/// Words of a row of `numbers`, from which scalars are made: z, r, s.
-pub const SCALARS_WORDS: usize = 24;
 /// Words of a row of `weights`: b, c.
 pub const WEIGHT_WORDS: usize = 4;
 /// Words of a row of `terms`: a u1, a u2.
@@ -176,7 +174,7 @@ pub static DIGITS: Stage = Stage {
     files: &[wgsl!("shared/tiles.wgsl"), wgsl!("secp256k1/digits.wgsl")],
     entry: "digits",
     workgroup_size: 64,
-    bindings: &[Access::Params, Access::Read, Access::Read, Access::Write, Access::Write],
+    bindings: &[Access::Params, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
     needs_u64: false,
 };
 

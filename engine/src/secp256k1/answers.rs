@@ -146,8 +146,19 @@ pub(crate) const ANSWERS: [Answer; 13] = [
 /// Runs the answers through a backend, without hints and with keys as hints; false if one comes out otherwise. Errors: a device
 /// that gives none.
 ///
-/// On this thread: whoever waits for the result, a worker too, takes up nothing meanwhile that would wait for it as well.
+/// On this thread, or on one of its own: whoever waits for the result, a worker too, takes up nothing meanwhile that would wait for it
+/// as well, and nobody who waits for it is waited for.
 pub(crate) fn self_test(backend: Backend) -> Result<bool, GpuError> {
+    if backend == Backend::Wgpu {
+        // A device's batches are packed by the pool of whoever asks, so it is asked from another.
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).build() else { return test(backend) };
+        let tested = std::thread::scope(|scope| scope.spawn(|| pool.install(|| test(backend))).join());
+        return tested.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+    test(backend)
+}
+
+fn test(backend: Backend) -> Result<bool, GpuError> {
     let answers: Vec<&Answer> = ANSWERS.iter().cycle().take(ANSWERS.len() * 8).collect();
     let signatures: Vec<Signature> = answers.iter().map(|a| a.signature).collect();
     let keys: Vec<PublicKey> = answers.iter().map(|a| a.key.unwrap_or(PublicKey([0; 64]))).collect();

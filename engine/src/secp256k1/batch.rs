@@ -511,7 +511,7 @@ fn push_points<L: Lanes>(rows: &mut Vec<Row>, x: &L, y: &L, beta: &L, count: usi
 
 /// The first halves of the scalars of the first `count` lanes, then the second.
 #[inline(always)]
-pub(super) fn push_halves(scalars: &mut Scalars, halves: &[Halves; 2], count: usize) {
+fn push_halves(scalars: &mut Scalars, halves: &[Halves; 2], count: usize) {
     for half in halves {
         scalars.low.extend_from_slice(&half.low[..count]);
         scalars.high.extend_from_slice(&half.high[..count]);

@@ -1,7 +1,7 @@
 //! Twin of `shared/field.wgsl` and of both products, `shared/field_u32.wgsl` and `shared/field_u64.wgsl`.
 
 pub use super::number::{Element, is_zero, pick, small};
-use super::number::{wide_u32, wide_u64};
+use super::number::{minus, plus, wide_u32, wide_u64};
 
 /// How a product is made.
 pub trait Product {
@@ -100,23 +100,13 @@ fn canonical(r: &Element, carry: u32) -> Element {
 
 /// x + y mod p.
 pub fn add(x: &Element, y: &Element) -> Element {
-    let (mut r, mut c) = ([0; 8], 0);
-    for k in 0..8 {
-        let t = x[k].wrapping_add(c);
-        r[k] = t.wrapping_add(y[k]);
-        c = u32::from(t < c) + u32::from(r[k] < t);
-    }
+    let (r, c) = plus(x, y);
     canonical(&r, c)
 }
 
 /// x - y mod p.
 pub fn sub(x: &Element, y: &Element) -> Element {
-    let (mut d, mut c) = ([0; 8], 0);
-    for k in 0..8 {
-        let t = x[k].wrapping_sub(c);
-        d[k] = t.wrapping_sub(y[k]);
-        c = u32::from(t > x[k]) + u32::from(d[k] > t);
-    }
+    let (d, mut c) = minus(x, y);
     let mut r = [0; 8];
     r[0] = d[0].wrapping_sub(977 * c);
     c += u32::from(r[0] > d[0]);

@@ -63,3 +63,25 @@ pub fn pick(x: &Element, y: &Element, is_so: bool) -> Element {
 pub fn is_zero(x: &Element) -> bool {
     *x == [0; 8]
 }
+
+/// x + y of any numbers: the words, and what wrapped.
+pub fn plus(x: &Element, y: &Element) -> (Element, u32) {
+    let (mut r, mut c) = ([0; 8], 0);
+    for k in 0..8 {
+        let t = x[k].wrapping_add(c);
+        r[k] = t.wrapping_add(y[k]);
+        c = u32::from(t < c) + u32::from(r[k] < t);
+    }
+    (r, c)
+}
+
+/// x - y of any numbers: the words, and what wrapped.
+pub fn minus(x: &Element, y: &Element) -> (Element, u32) {
+    let (mut r, mut c) = ([0; 8], 0);
+    for k in 0..8 {
+        let t = x[k].wrapping_sub(c);
+        r[k] = t.wrapping_sub(y[k]);
+        c = u32::from(t > x[k]) + u32::from(r[k] > t);
+    }
+    (r, c)
+}

@@ -1,7 +1,7 @@
 //! Twin of `shared/order.wgsl` and of both products, `shared/order_u32.wgsl` and `shared/order_u64.wgsl`.
 
 use super::field::Product;
-use super::number::{Element, small, wide_u32, wide_u64};
+use super::number::{Element, minus, plus, small, wide_u32, wide_u64};
 
 /// Products mod n, and what of a product lies above 2^384.
 pub trait High: Product {
@@ -137,28 +137,6 @@ impl High for U64 {
         }
         out
     }
-}
-
-/// x + y of any numbers: the words, and what wrapped.
-pub fn plus(x: &Element, y: &Element) -> (Element, u32) {
-    let (mut r, mut c) = ([0; 8], 0);
-    for k in 0..8 {
-        let t = x[k].wrapping_add(c);
-        r[k] = t.wrapping_add(y[k]);
-        c = u32::from(t < c) + u32::from(r[k] < t);
-    }
-    (r, c)
-}
-
-/// x - y of any numbers: the words, and what wrapped.
-pub fn minus(x: &Element, y: &Element) -> (Element, u32) {
-    let (mut r, mut c) = ([0; 8], 0);
-    for k in 0..8 {
-        let t = x[k].wrapping_sub(c);
-        r[k] = t.wrapping_sub(y[k]);
-        c = u32::from(t > x[k]) + u32::from(r[k] > t);
-    }
-    (r, c)
 }
 
 fn canonical(value: &Element, over: u32) -> Element {

@@ -3,6 +3,7 @@
 //! Each is written once for both flavours, over the product.
 
 use super::field::{Element, Product, add, is_zero, pick, small, sub, twice};
+use super::number::plus;
 use super::order::{self, High};
 use crate::secp256k1::{BEGINS, IS_OWN};
 
@@ -307,10 +308,18 @@ pub fn hints<P: Product>(
 }
 
 /// Twin of `secp256k1/digits`.
-pub fn digits(params: [u32; 4], windows: &[u32], scalars: &[u32], keys: &mut [u32], payloads: &mut [u32]) {
+pub fn digits(
+    params: [u32; 4],
+    windows: &[u32],
+    scalars: &[u32],
+    points: &[u32],
+    keys: &mut [u32],
+    payloads: &mut [u32],
+) {
     let (count, words) = (params[2] & 255, (params[2] >> 8) as usize);
     for i in 0..params[0] {
         let is_negative = scalars[place(words - 1, i as usize, words)] >> 31;
+        let point = 2 * points[i as usize / 2] + (i & 1);
         for w in 0..count {
             let [start, width, first, all] = std::array::from_fn(|k| windows[4 * w as usize + k]);
             let (word, shift) = ((start / 32) as usize, start % 32);
@@ -323,7 +332,7 @@ pub fn digits(params: [u32; 4], windows: &[u32], scalars: &[u32], keys: &mut [u3
             let size = if is_below { half - v } else { v - half };
             let e = (params[3] + w * params[0] + i) as usize;
             keys[e] = if size == 0 { all } else { first + (size & (half - 1)) };
-            payloads[e] = ((params[1] + i) << 1) | (u32::from(is_below) ^ is_negative);
+            payloads[e] = (point << 1) | (u32::from(is_below) ^ is_negative);
         }
     }
 }
@@ -475,7 +484,7 @@ pub fn sums(params: [u32; 4], starts: &[u32], order: &[u32], terms: &[u32], out:
 fn store_half(scalars: &mut [u32], bias: &[u32], row: usize, half: &Element) {
     let is_negative = half[7] >> 31 == 1;
     let size = pick(half, &order::sub(&small(0), half), is_negative);
-    let (biased, _) = order::plus(&size, &[bias[0], bias[1], bias[2], bias[3], bias[4], 0, 0, 0]);
+    let (biased, _) = plus(&size, &[bias[0], bias[1], bias[2], bias[3], bias[4], 0, 0, 0]);
     for k in 0..5 {
         scalars[place(k, row, 5)] = biased[k];
     }

@@ -49,11 +49,7 @@ fn split(
     );
     let minus_b1 = Element(vec4<u32>(0x0abfe4c3u, 0x6f547fa9u, 0x010e8828u, 0xe4437ed6u), vec4<u32>());
     let a1 = Element(vec4<u32>(0x9284eb15u, 0xe86c90e4u, 0xa7d46bcdu, 0x3086d221u), vec4<u32>());
-    let lambda = Element(
-        vec4<u32>(0x1b23bd72u, 0xdf02967cu, 0x20816678u, 0x122e22eau),
-        vec4<u32>(0x8812645au, 0xa5261c02u, 0xc05c30e0u, 0x5363ad4cu),
-    );
     let b = sub(mul(high(k, round_1), minus_b1), mul(high(k, round_2), a1));
-    store_half(2u * i, sub(k, mul(b, lambda)));
+    store_half(2u * i, sub(k, mul(b, lambda())));
     store_half(2u * i + 1u, b);
 }

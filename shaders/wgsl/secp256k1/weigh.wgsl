@@ -35,10 +35,6 @@ fn weigh(
     if lane >= params.y {
         return;
     }
-    let lambda = Element(
-        vec4<u32>(0x1b23bd72u, 0xdf02967cu, 0x20816678u, 0x122e22eau),
-        vec4<u32>(0x8812645au, 0xa5261c02u, 0xc05c30e0u, 0x5363ad4cu),
-    );
     let i = place(0u, lane, 8u);
     var inverse = Element(
         vec4<u32>(totals[i], totals[i + 64u], totals[i + 128u], totals[i + 192u]),
@@ -60,7 +56,7 @@ fn weigh(
         let w = place(0u, row, 4u);
         let b = Element(vec4<u32>(weights[w], weights[w + 64u], 0u, 0u), vec4<u32>());
         let c = Element(vec4<u32>(weights[w + 128u], weights[w + 192u], 0u, 0u), vec4<u32>());
-        let share = mul(add(mul(c, lambda), b), own);
+        let share = mul(add(mul(c, lambda()), b), own);
         store_term(0u, row, mul(share, load_coordinate(0u, row)));
         store_term(8u, row, mul(share, load_coordinate(8u, row)));
     }

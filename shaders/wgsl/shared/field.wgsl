@@ -29,72 +29,29 @@ fn canonical(a: vec4<u32>, b: vec4<u32>, carry: u32) -> Element {
 }
 
 fn add(x: Element, y: Element) -> Element {
-    let r0 = x.a.x + y.a.x;
-    var c = select(0u, 1u, r0 < x.a.x);
-    let t1 = x.a.y + c;
-    let r1 = t1 + y.a.y;
-    c = select(0u, 1u, t1 < c) + select(0u, 1u, r1 < t1);
-    let t2 = x.a.z + c;
-    let r2 = t2 + y.a.z;
-    c = select(0u, 1u, t2 < c) + select(0u, 1u, r2 < t2);
-    let t3 = x.a.w + c;
-    let r3 = t3 + y.a.w;
-    c = select(0u, 1u, t3 < c) + select(0u, 1u, r3 < t3);
-    let t4 = x.b.x + c;
-    let r4 = t4 + y.b.x;
-    c = select(0u, 1u, t4 < c) + select(0u, 1u, r4 < t4);
-    let t5 = x.b.y + c;
-    let r5 = t5 + y.b.y;
-    c = select(0u, 1u, t5 < c) + select(0u, 1u, r5 < t5);
-    let t6 = x.b.z + c;
-    let r6 = t6 + y.b.z;
-    c = select(0u, 1u, t6 < c) + select(0u, 1u, r6 < t6);
-    let t7 = x.b.w + c;
-    let r7 = t7 + y.b.w;
-    c = select(0u, 1u, t7 < c) + select(0u, 1u, r7 < t7);
-    return canonical(vec4<u32>(r0, r1, r2, r3), vec4<u32>(r4, r5, r6, r7), c);
+    let sum = plus(x, y);
+    return canonical(sum.value.a, sum.value.b, sum.over);
 }
 
 // Where the difference wrapped it is 2^256 - p = 2^32 + 977 too large.
 fn sub(x: Element, y: Element) -> Element {
-    let d0 = x.a.x - y.a.x;
-    var c = select(0u, 1u, d0 > x.a.x);
-    let t1 = x.a.y - c;
-    let d1 = t1 - y.a.y;
-    c = select(0u, 1u, t1 > x.a.y) + select(0u, 1u, d1 > t1);
-    let t2 = x.a.z - c;
-    let d2 = t2 - y.a.z;
-    c = select(0u, 1u, t2 > x.a.z) + select(0u, 1u, d2 > t2);
-    let t3 = x.a.w - c;
-    let d3 = t3 - y.a.w;
-    c = select(0u, 1u, t3 > x.a.w) + select(0u, 1u, d3 > t3);
-    let t4 = x.b.x - c;
-    let d4 = t4 - y.b.x;
-    c = select(0u, 1u, t4 > x.b.x) + select(0u, 1u, d4 > t4);
-    let t5 = x.b.y - c;
-    let d5 = t5 - y.b.y;
-    c = select(0u, 1u, t5 > x.b.y) + select(0u, 1u, d5 > t5);
-    let t6 = x.b.z - c;
-    let d6 = t6 - y.b.z;
-    c = select(0u, 1u, t6 > x.b.z) + select(0u, 1u, d6 > t6);
-    let t7 = x.b.w - c;
-    let d7 = t7 - y.b.w;
-    c = select(0u, 1u, t7 > x.b.w) + select(0u, 1u, d7 > t7);
-    let r0 = d0 - 977u * c;
-    c += select(0u, 1u, r0 > d0);
-    let r1 = d1 - c;
-    c = select(0u, 1u, r1 > d1);
-    let r2 = d2 - c;
-    c = select(0u, 1u, r2 > d2);
-    let r3 = d3 - c;
-    c = select(0u, 1u, r3 > d3);
-    let r4 = d4 - c;
-    c = select(0u, 1u, r4 > d4);
-    let r5 = d5 - c;
-    c = select(0u, 1u, r5 > d5);
-    let r6 = d6 - c;
-    c = select(0u, 1u, r6 > d6);
-    let r7 = d7 - c;
+    let difference = minus(x, y);
+    let d = difference.value;
+    let r0 = d.a.x - 977u * difference.over;
+    var c = difference.over + select(0u, 1u, r0 > d.a.x);
+    let r1 = d.a.y - c;
+    c = select(0u, 1u, r1 > d.a.y);
+    let r2 = d.a.z - c;
+    c = select(0u, 1u, r2 > d.a.z);
+    let r3 = d.a.w - c;
+    c = select(0u, 1u, r3 > d.a.w);
+    let r4 = d.b.x - c;
+    c = select(0u, 1u, r4 > d.b.x);
+    let r5 = d.b.y - c;
+    c = select(0u, 1u, r5 > d.b.y);
+    let r6 = d.b.z - c;
+    c = select(0u, 1u, r6 > d.b.z);
+    let r7 = d.b.w - c;
     return Element(vec4<u32>(r0, r1, r2, r3), vec4<u32>(r4, r5, r6, r7));
 }
 

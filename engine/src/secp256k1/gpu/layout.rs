@@ -32,6 +32,8 @@ pub(super) struct Check {
     pub layout: Layout,
     /// Scalars of each kind.
     pub lengths: [usize; 2],
+    /// The first of the rows.
+    first: usize,
     /// b and c of the rows, as `digits` takes them: two scalars each.
     pub of_rows: Vec<u32>,
     /// What becomes scalars of keys and of G, two each.
@@ -40,23 +42,27 @@ pub(super) struct Check {
 
 impl Check {
     /// Of rows from one on, so many as there are weights, but those that `is_out`; a dispatch is to add so many entries. On the current
-    /// rayon pool, or on this thread.
+    /// rayon pool.
     pub(super) fn new(
         candidates: &Candidates,
         first: usize,
         weights: &[[u64; 2]],
         is_out: impl Fn(usize) -> bool + Clone + Sync,
         dispatch_entries: usize,
-        on_pool: bool,
     ) -> Self {
-        let lengths = [2 * weights.len(), 2 * (candidates.keys.len() + 1)];
+        let rows = (first..first + weights.len()).filter(|row| !is_out(*row));
+        let sums = Sums::new(rows.map(|row| (row as u32, candidates.rows[row].key)), candidates.keys.len());
+        let lengths = [2 * weights.len(), 2 * (sums.keys.len() + 1)];
         let layout = Layout::new(lengths, dispatch_entries);
         // The sum has minus R; a row that is out has weight 0.
         let of_row = |i: usize| if is_out(first + i / 2) { ([0; 2], true) } else { ([weights[i / 2][i % 2], 0], true) };
-        let of_rows = layout.biased(lengths[0], of_row, 0, on_pool);
-        let rows = (first..first + weights.len()).filter(|row| !is_out(*row));
-        let sums = Sums::new(rows.map(|row| (row as u32, candidates.rows[row].key)), candidates.keys.len());
-        Self { layout, lengths, of_rows, sums }
+        let of_rows = layout.biased(lengths[0], of_row, 0);
+        Self { layout, lengths, first, of_rows, sums }
+    }
+
+    /// Points of the table that the scalars of rows belong to, two scalars each.
+    pub(super) fn rows(&self) -> Vec<u32> {
+        (self.first..self.first + self.lengths[0] / 2).map(|row| row as u32).collect()
     }
 }
 
@@ -106,14 +112,8 @@ impl Layout {
     }
 
     /// So many scalars of a kind, each with its sign, as `digits` takes them, in tiles: half of each window's range added, the sign on
-    /// top. On the current rayon pool, or on this thread.
-    pub(super) fn biased(
-        &self,
-        count: usize,
-        of: impl Fn(usize) -> ([u64; 2], bool) + Sync,
-        kind: usize,
-        on_pool: bool,
-    ) -> Vec<u32> {
+    /// top. On the current rayon pool.
+    pub(super) fn biased(&self, count: usize, of: impl Fn(usize) -> ([u64; 2], bool) + Sync, kind: usize) -> Vec<u32> {
         let (words, windows) = (SCALAR_WORDS[kind], if kind == 0 { self.counts[0] } else { self.windows.len() });
         let bias = bias(&self.windows[..windows]);
         let mut out = vec![0; count.next_multiple_of(TILE) * words];
@@ -128,15 +128,11 @@ impl Layout {
                 }
             }
         };
-        if on_pool {
-            let stage = carry();
-            out.par_chunks_mut(RUN * words).enumerate().for_each(|(run, out)| {
-                let tiles = out.chunks_mut(TILE * words).enumerate();
-                stage.within(|| tiles.for_each(|(i, out)| tile((run * (RUN / TILE) + i, out))));
-            });
-        } else {
-            out.chunks_mut(TILE * words).enumerate().for_each(tile);
-        }
+        let stage = carry();
+        out.par_chunks_mut(RUN * words).enumerate().for_each(|(run, out)| {
+            let tiles = out.chunks_mut(TILE * words).enumerate();
+            stage.within(|| tiles.for_each(|(i, out)| tile((run * (RUN / TILE) + i, out))));
+        });
         out
     }
 

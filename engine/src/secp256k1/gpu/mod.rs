@@ -48,9 +48,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Both of each row.
+    /// Both of each row; zeros for R.y if it was not asked for.
     pub(crate) fn found(self) -> Vec<Option<Found>> {
-        self.keys.into_iter().zip(self.roots).map(|(key, root)| key.map(|key| Found { key, root })).collect()
+        let root = |i: usize| self.roots.get(i).copied().unwrap_or_default();
+        self.keys.iter().enumerate().map(|(i, key)| key.map(|key| Found { key, root: root(i) })).collect()
     }
 }
 

@@ -20,7 +20,7 @@ use std::ops::Range;
 #[cfg(test)]
 use super::super::batch::Weights;
 
-/// Rows that one invocation adds up at most, before the sums of these are added up: the root of the rows of a large batch.
+/// Rows that one invocation adds up at most, before the sums of these are added up: the root of 2^14.
 const SUMMED: usize = 128;
 
 /// A row of a batch.
@@ -106,9 +106,9 @@ impl Candidates {
         runs.map(draw).collect::<Option<()>>().map(|()| weights)
     }
 
-    /// Of rows: x and parity; y.
+    /// Of rows: x and parity; y, where it is given.
     pub fn points_of_rows(&self) -> [Vec<u32>; 2] {
-        pack_points(&self.rows, |c| (c.row.x, c.row.is_odd, c.y))
+        pack_coordinates(&self.rows, self.has_roots, |c| (c.row.x, c.row.is_odd, c.y))
     }
 
     /// The same of keys, of any parity, and of G behind them.
@@ -171,6 +171,10 @@ impl Source {
 /// What `sums` adds up: the terms of each signer's rows, and those of all rows for G, in pieces of [`SUMMED`] rows first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in super::super) struct Sums {
+    /// Keys of signers that have a row, in order of first use.
+    pub keys: Vec<u32>,
+    /// Number of all keys, behind which G is.
+    all: usize,
     /// Rows, those of one signer side by side.
     pub order: Vec<u32>,
     /// Where pieces of signers begin in it, and the end.
@@ -183,28 +187,40 @@ pub(in super::super) struct Sums {
 
 impl Sums {
     /// Of some rows, each with its key, of so many keys.
-    pub fn new(rows: impl Iterator<Item = (u32, u32)> + Clone, keys: usize) -> Self {
-        let mut ends = vec![0; keys];
-        rows.clone().for_each(|(_, key)| ends[key as usize] += 1);
+    pub fn new(rows: impl Iterator<Item = (u32, u32)> + Clone, all: usize) -> Self {
+        // Of each key its place among those that have a row.
+        let (mut places, mut keys, mut ends) = (vec![NOBODY; all], Vec::new(), Vec::new());
+        for (_, key) in rows.clone() {
+            let place = &mut places[key as usize];
+            if *place == NOBODY {
+                *place = keys.len() as u32;
+                keys.push(key);
+                ends.push(0);
+            }
+            ends[*place as usize] += 1;
+        }
         let (mut of_keys, mut totals, mut end) = (vec![0], vec![0], 0);
         for count in &mut ends {
             let start = end;
             end += *count;
-            of_keys.extend((start + SUMMED..end).step_by(SUMMED).map(|piece| piece as u32));
-            if *count > 0 {
-                of_keys.push(end as u32);
-            }
+            of_keys.extend((start + SUMMED..end).step_by(SUMMED).chain([end]).map(|piece| piece as u32));
             totals.push(of_keys.len() as u32 - 1);
             *count = start;
         }
         let mut order = vec![0; end];
         for (row, key) in rows {
-            order[ends[key as usize]] = row;
-            ends[key as usize] += 1;
+            let place = &mut ends[places[key as usize] as usize];
+            order[*place] = row;
+            *place += 1;
         }
         let of_g: Vec<u32> = (0..end).step_by(SUMMED).chain([end]).map(|piece| piece as u32).collect();
         totals.push((of_keys.len() + of_g.len()) as u32 - 2);
-        Self { order, of_keys, of_g, totals }
+        Self { keys, all, order, of_keys, of_g, totals }
+    }
+
+    /// Points of the table that the scalars of keys and of G belong to, two scalars each; so many points of rows are before them.
+    pub fn points(&self, rows: usize) -> Vec<u32> {
+        self.keys.iter().copied().chain([self.all as u32]).map(|key| rows as u32 + key).collect()
     }
 }
 
@@ -223,27 +239,34 @@ fn put(column: &mut [u32], word: usize, row: usize, words: usize, numbers: &[u32
 
 /// x and parity, and y.
 pub(super) fn pack_rows(rows: &[Row]) -> [Vec<u32>; 2] {
-    pack_points(rows, |row| (row.x(), row.y()[0] & 1 == 1, row.y()))
+    pack_coordinates(rows, true, |row| (row.x(), row.y()[0] & 1 == 1, row.y()))
 }
 
 /// In tiles, on the current rayon pool.
-fn pack_points<T: Sync>(points: &[T], of: impl Fn(&T) -> (Words, bool, Words) + Sync) -> [Vec<u32>; 2] {
-    let padded = points.len().next_multiple_of(TILE);
-    let (mut rows, mut lifted) = (vec![0; padded * HINT_WORDS], vec![0; padded * LIFTED_WORDS]);
+fn pack_coordinates<T: Sync>(
+    points: &[T],
+    with_y: bool,
+    of: impl Fn(&T) -> (Words, bool, Words) + Sync,
+) -> [Vec<u32>; 2] {
     let stage = carry();
-    let columns = rows.par_chunks_mut(RUN * HINT_WORDS).zip(lifted.par_chunks_mut(RUN * LIFTED_WORDS));
-    points.par_chunks(RUN).zip(columns).for_each(|(points, (rows, lifted))| {
-        stage.within(|| {
-            for (i, point) in points.iter().enumerate() {
-                let (x, is_odd, y) = of(point);
-                for (column, number, last) in [(&mut *rows, x, is_odd), (&mut *lifted, y, true)] {
+    let column = |of: &(dyn Fn(&T) -> (Words, bool) + Sync)| {
+        let mut column = vec![0; points.len().next_multiple_of(TILE) * HINT_WORDS];
+        points.par_chunks(RUN).zip(column.par_chunks_mut(RUN * HINT_WORDS)).for_each(|(points, column)| {
+            stage.within(|| {
+                for (i, point) in points.iter().enumerate() {
+                    let (number, last) = of(point);
                     put(column, 0, i, HINT_WORDS, number.map(halved).as_flattened());
                     put(column, NUMBER_WORDS, i, HINT_WORDS, &[u32::from(last)]);
                 }
-            }
+            });
         });
+        column
+    };
+    let x = column(&|point| {
+        let (x, is_odd, _) = of(point);
+        (x, is_odd)
     });
-    [rows, lifted]
+    [x, if with_y { column(&|point| (of(point).2, true)) } else { Vec::new() }]
 }
 
 const _: () =

@@ -15,7 +15,7 @@ use super::super::field::Row;
 #[cfg(test)]
 use super::super::msm::Scalars;
 use super::super::scalar::{Curve, Secp256k1};
-use super::super::words::to_bytes;
+use super::super::words::{Words, to_bytes};
 use super::super::{Hints, Signature, recover_with_roots};
 use super::layout::{Check, DISPATCH_ENTRIES, Layout, SCALAR_WORDS};
 #[cfg(test)]
@@ -29,7 +29,7 @@ use manaflow_shaders::secp256k1::{self as stages, ENTRY_WORDS, HINT_WORDS, KEY_W
 use manaflow_shaders::secp256k1::{NUMBER_WORDS, POINT_WORDS, TERM_WORDS, WEIGHT_WORDS};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// Rows below which a batch does not pay its dispatches.
 const BATCH_LEAST: usize = 64;
@@ -38,8 +38,8 @@ const PARTS: usize = 8;
 const PART_LEAST: usize = 128;
 /// Where so many parts are bad, most rows probably are, and the others are not tested.
 const BAD_PARTS: usize = 2;
-/// A call of more rows than this is cut into batches of so many at least, and four at most of one size: while the device has one the
-/// next is packed.
+/// A call of twice as many rows or more is cut into batches of as many at least, but not into more than four: while the device has one
+/// the next is packed.
 const BATCH_ROWS: usize = 1 << 14;
 /// Words of the longest buffer a row: entries, buckets and the table of rows that all have a signer of their own.
 const ROW_WORDS_MOST: usize = 256;
@@ -61,6 +61,8 @@ pub struct Verifier<'a> {
     sorter: Sorter<'a>,
     rows_max: usize,
     room: Mutex<Room>,
+    /// BETA of the curve.
+    beta: Words,
     /// Checks done and rows in them.
     checks: [AtomicU64; 2],
     /// Rows below which there is no batch.
@@ -94,6 +96,8 @@ struct Room {
     verdicts: Buffer,
     windows: Buffer,
     scalars: [Buffer; 2],
+    /// Points of each kind of scalars.
+    points_of: [Buffer; 2],
     payloads: Buffer,
     starts: Buffer,
     parts: Buffer,
@@ -102,6 +106,41 @@ struct Room {
     before: Buffer,
     totals: Buffer,
     sums: Buffer,
+}
+
+impl Room {
+    fn new(gpu: &Gpu, beta: Words) -> Result<Self, GpuError> {
+        let some = || gpu.buffer(1);
+        Ok(Self {
+            root: gpu.upload(stages::ROOT.as_flattened())?,
+            inverse: gpu.upload(stages::INVERSE.as_flattened())?,
+            inverse_of_scalar: gpu.upload(stages::INVERSE_OF_SCALAR.as_flattened())?,
+            beta: gpu.upload(beta.map(halved).as_flattened())?,
+            numbers: some()?,
+            weights: some()?,
+            terms: some()?,
+            order: some()?,
+            starts_of_sums: [some()?, some()?, some()?],
+            pieces: some()?,
+            sums_of_terms: some()?,
+            bias: some()?,
+            rows: [some()?, some()?],
+            lifted: [some()?, some()?],
+            table: some()?,
+            verdicts: some()?,
+            windows: some()?,
+            scalars: [some()?, some()?],
+            points_of: [some()?, some()?],
+            payloads: some()?,
+            starts: some()?,
+            parts: some()?,
+            points: some()?,
+            flags: some()?,
+            before: some()?,
+            totals: some()?,
+            sums: some()?,
+        })
+    }
 }
 
 /// A batch, made ready.
@@ -136,35 +175,6 @@ impl<'a> Verifier<'a> {
         let (gpu, flavour) = (recoverer.gpu(), recoverer.flavour());
         gpu.bounded("words of a tile", (TILE * ROW_WORDS_MOST) as u64, gpu.limits().words() as u64)?;
         let rows_max = recoverer.rows_max().min(gpu.limits().words() / ROW_WORDS_MOST / TILE * TILE);
-        let some = || gpu.buffer(1);
-        let room = Room {
-            root: gpu.upload(stages::ROOT.as_flattened())?,
-            inverse: gpu.upload(stages::INVERSE.as_flattened())?,
-            inverse_of_scalar: gpu.upload(stages::INVERSE_OF_SCALAR.as_flattened())?,
-            beta: gpu.upload(C::BETA.map(halved).as_flattened())?,
-            numbers: some()?,
-            weights: some()?,
-            terms: some()?,
-            order: some()?,
-            starts_of_sums: [some()?, some()?, some()?],
-            pieces: some()?,
-            sums_of_terms: some()?,
-            bias: some()?,
-            rows: [some()?, some()?],
-            lifted: [some()?, some()?],
-            table: some()?,
-            verdicts: some()?,
-            windows: some()?,
-            scalars: [some()?, some()?],
-            payloads: some()?,
-            starts: some()?,
-            parts: some()?,
-            points: some()?,
-            flags: some()?,
-            before: some()?,
-            totals: some()?,
-            sums: some()?,
-        };
         Ok(Self {
             gpu,
             products: gpu.pipeline(&flavour.products_of_scalars)?,
@@ -179,7 +189,8 @@ impl<'a> Verifier<'a> {
             join: gpu.pipeline(&flavour.join)?,
             sorter: Sorter::new(gpu)?,
             rows_max,
-            room: Mutex::new(room),
+            room: Mutex::new(Room::new(gpu, C::BETA)?),
+            beta: C::BETA,
             checks: Default::default(),
             least: BATCH_LEAST,
             dispatch_entries: DISPATCH_ENTRIES,
@@ -192,8 +203,8 @@ impl<'a> Verifier<'a> {
         [0, 1].map(|i: usize| self.checks[i].load(Ordering::Relaxed))
     }
 
-    /// What recovery gives for each row, whatever the hints say, with R.y if that is wanted; waits for who is at work with it. The
-    /// processor's part is done on the current rayon pool, whose workers must not call this.
+    /// What recovery gives for each row, whatever the hints say, with R.y if that is wanted; with buffers of its own if somebody is at
+    /// work with those that are kept. The processor's part is done on the current rayon pool.
     pub fn recover(
         &self,
         recoverer: &Recoverer<'_>,
@@ -213,11 +224,16 @@ impl<'a> Verifier<'a> {
         hints: &Hints<'_>,
         with_roots: bool,
     ) -> Result<Keys, GpuError> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        self.recover_in(&mut room, least, recoverer, signatures, hints, with_roots)
+        // Nobody is waited for: whoever has the room waits for the pool, of which this may be a worker.
+        match self.free_room() {
+            Some(mut room) => self.recover_in(&mut room, least, recoverer, signatures, hints, with_roots),
+            None => {
+                self.recover_in(&mut Room::new(self.gpu, self.beta)?, least, recoverer, signatures, hints, with_roots)
+            }
+        }
     }
 
-    /// The same; `None` if somebody is at work with it. A worker of the pool may call this.
+    /// The same; `None` if somebody is at work with it.
     pub(super) fn try_recover(
         &self,
         recoverer: &Recoverer<'_>,
@@ -225,12 +241,17 @@ impl<'a> Verifier<'a> {
         hints: &Hints<'_>,
         with_roots: bool,
     ) -> Option<Result<Keys, GpuError>> {
-        let mut room = match self.room.try_lock() {
-            Ok(room) => room,
-            Err(TryLockError::Poisoned(room)) => room.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut room = self.free_room()?;
         Some(self.recover_in(&mut room, self.least, recoverer, signatures, hints, with_roots))
+    }
+
+    /// The buffers that are kept, if nobody is at work with them.
+    fn free_room(&self) -> Option<MutexGuard<'_, Room>> {
+        match self.room.try_lock() {
+            Ok(room) => Some(room),
+            Err(TryLockError::Poisoned(room)) => Some(room.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Work is given to the pool while the room is held: whoever is asked for meanwhile goes on without it.
@@ -249,7 +270,8 @@ impl<'a> Verifier<'a> {
             out.roots = vec![[0; 32]; n];
         }
         let mut call = Call { signatures, hints, out, singly: Vec::new() };
-        let step = n.div_ceil(4).max(BATCH_ROWS).next_multiple_of(TILE).min(self.rows_max);
+        let batches = (n / BATCH_ROWS).clamp(1, 4).max(n.div_ceil(self.rows_max));
+        let step = n.div_ceil(batches).next_multiple_of(TILE).max(TILE).min(self.rows_max);
         let mut before: Option<(Packed, Pending<'_>)> = None;
         for start in (0..n).step_by(step) {
             let packed = self.pack(&mut call, least, start..n.min(start + step));
@@ -270,7 +292,7 @@ impl<'a> Verifier<'a> {
         let found = if rows.len() < DEVICE_ROWS {
             recover_with_roots(Backend::best(), &rows)
         } else {
-            recoverer.recover(&rows, true)?.found()
+            recoverer.recover(&rows, with_roots)?.found()
         };
         for (place, found) in singly.iter().zip(found) {
             out.keys[*place as usize] = found.map(|found| found.key);
@@ -291,7 +313,7 @@ impl<'a> Verifier<'a> {
             call.singly.extend(candidates.rows.iter().map(|c| c.place));
             return None;
         };
-        let whole = Check::new(&candidates, 0, &weights, |_| false, self.dispatch_entries, true);
+        let whole = Check::new(&candidates, 0, &weights, |_| false, self.dispatch_entries);
         let points = [candidates.points_of_rows(), candidates.points_of_keys()];
         let numbers = candidates.numbers(&weights);
         Some(Packed { candidates, weights, whole, points, numbers })
@@ -311,7 +333,7 @@ impl<'a> Verifier<'a> {
         self.place_points(recoverer, room, &mut batch, [n, keys + 1], &packed.points, has_roots)?;
         batch.read(&room.verdicts, n + keys + 1);
         self.weigh(room, &mut batch, n, &packed.numbers)?;
-        self.check(recoverer, room, &mut batch, &packed.whole, [0, 2 * n])?;
+        self.check(recoverer, room, &mut batch, &packed.whole, n)?;
         if with_roots && !has_roots {
             batch.read(&room.lifted[0], n.next_multiple_of(TILE) * LIFTED_WORDS);
         }
@@ -349,9 +371,9 @@ impl<'a> Verifier<'a> {
                 }
                 let range = start..n.min(start + step);
                 let weights = &packed.weights[range.clone()];
-                let part = Check::new(&packed.candidates, start, weights, is_out, self.dispatch_entries, true);
+                let part = Check::new(&packed.candidates, start, weights, is_out, self.dispatch_entries);
                 let mut batch = self.gpu.batch();
-                self.check(recoverer, room, &mut batch, &part, [2 * start, 2 * n])?;
+                self.check(recoverer, room, &mut batch, &part, n)?;
                 let read = batch.finish()?;
                 self.count(range.len());
                 if part.layout.is_identity(&read[0]) == Some(true) {
@@ -439,14 +461,14 @@ impl<'a> Verifier<'a> {
         batch.run(&self.weigh, share, &buffers, groups)
     }
 
-    /// Tests some rows whose points and terms are there: the sums of buckets are read last.
+    /// Tests some rows, of so many in the batch, whose points and terms are there: the sums of buckets are read last.
     fn check(
         &self,
         recoverer: &Recoverer<'_>,
         room: &mut Room,
         batch: &mut Batch<'_>,
         check: &Check,
-        first: [usize; 2],
+        rows: usize,
     ) -> Result<(), GpuError> {
         let (gpu, sums) = (self.gpu, &check.sums);
         let [of_keys, of_g, totals] = [&sums.of_keys, &sums.of_g, &sums.totals].map(|starts| starts.len() - 1);
@@ -473,11 +495,13 @@ impl<'a> Verifier<'a> {
         add(totals, [0, NUMBER_WORDS], 0, &buffers)?;
         let buffers = [&room.sums_of_terms, &room.bias, &room.scalars[1]];
         batch.run(&self.split, [totals as u32, 0, 0, 0], &buffers, totals.div_ceil(TILE) as u32)?;
-        self.multiply(recoverer, room, batch, &check.layout, check.lengths, first)
+        fill(gpu, &mut room.points_of[0], &check.rows())?;
+        fill(gpu, &mut room.points_of[1], &sums.points(rows))?;
+        self.multiply(recoverer, room, batch, &check.layout, check.lengths)
     }
 
-    /// Multiplies and adds up as far as buckets go: their sums are read. Scalars of each kind, so many, belong to the points from these
-    /// places of the table on.
+    /// Multiplies and adds up as far as buckets go: their sums are read. Two scalars in turn belong to a point of the table and its
+    /// image: to which, is there.
     fn multiply(
         &self,
         recoverer: &Recoverer<'_>,
@@ -485,7 +509,6 @@ impl<'a> Verifier<'a> {
         batch: &mut Batch<'_>,
         layout: &Layout,
         lengths: [usize; 2],
-        first: [usize; 2],
     ) -> Result<(), GpuError> {
         let gpu = self.gpu;
         let padded = layout.buckets.next_multiple_of(TILE);
@@ -507,8 +530,8 @@ impl<'a> Verifier<'a> {
         for (i, n) in lengths.into_iter().enumerate() {
             let windows = if i == 0 { layout.counts[0] } else { layout.windows.len() };
             let how = windows | SCALAR_WORDS[i] << 8;
-            let params = [n, first[i], how, entry].map(|word| word as u32);
-            let buffers = [&room.windows, &room.scalars[i], &keys, &room.payloads];
+            let params = [n, 0, how, entry].map(|word| word as u32);
+            let buffers = [&room.windows, &room.scalars[i], &room.points_of[i], &keys, &room.payloads];
             batch.run(&self.digits, params, &buffers, n.div_ceil(TILE) as u32)?;
             entry += n * windows;
         }
@@ -562,7 +585,7 @@ impl Verifier<'_> {
     ) -> Result<(Vec<bool>, Option<bool>), GpuError> {
         let counts = points.map(<[Row]>::len);
         let packed = points.map(pack_rows);
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = self.free_room().expect("nobody else");
         let mut batch = self.gpu.batch();
         self.place_points(recoverer, &mut room, &mut batch, counts, &packed, true)?;
         batch.read(&room.verdicts, counts[0] + counts[1]);
@@ -570,9 +593,12 @@ impl Verifier<'_> {
         let layout = Layout::new(lengths, self.dispatch_entries);
         for (kind, scalars) in scalars.iter().enumerate() {
             let of = |i: usize| ([scalars.low[i], scalars.high[i]], scalars.negative[i]);
-            fill(self.gpu, &mut room.scalars[kind], &layout.biased(scalars.len(), of, kind, false))?;
+            fill(self.gpu, &mut room.scalars[kind], &layout.biased(scalars.len(), of, kind))?;
+            let first = if kind == 0 { 0 } else { counts[0] };
+            let points: Vec<u32> = (first..first + counts[kind]).map(|point| point as u32).collect();
+            fill(self.gpu, &mut room.points_of[kind], &points)?;
         }
-        self.multiply(recoverer, &mut room, &mut batch, &layout, lengths, [0, 2 * counts[0]])?;
+        self.multiply(recoverer, &mut room, &mut batch, &layout, lengths)?;
         let read = batch.finish()?;
         Ok((read[0].iter().map(|verdict| *verdict == 1).collect(), layout.is_identity(&read[1])))
     }

@@ -201,7 +201,8 @@ fn scalars_are_those_of_the_definition() {
         let params = [of_whole as u32, 0, 16, 2 * of_piece as u32 + 1];
         twin::secp256k1::sums(params, &sums.of_g, &sums.order, &terms, &mut pieces);
         twin::secp256k1::sums([keys as u32 + 1, 0, 8, 0], &sums.totals, &sums.order, &pieces, &mut all);
-        of_keys.push(of_g);
+        assert_eq!(sums.keys.len(), keys);
+        let of_keys: Vec<U256> = sums.keys.iter().map(|key| of_keys[*key as usize]).chain([of_g]).collect();
         let mut scalars = padded(2 * (keys + 1), 5);
         twin::secp256k1::split::<U64>([keys as u32 + 1, 0, 0, 0], &all, &[0; 5], &mut scalars);
         for (i, wanted) in of_keys.iter().enumerate() {
@@ -229,17 +230,19 @@ fn sums_have_each_row_once() {
         let all: Vec<(u32, u32)> =
             (0..rows).filter(|row| row % 7 > 0).map(|row| (row, draw.below(keys) as u32)).collect();
         let sums = Sums::new(all.iter().copied(), keys);
-        assert!((sums.totals.len(), sums.totals[0], sums.of_keys[0], sums.of_g[0]) == (keys + 2, 0, 0, 0));
+        let used = sums.keys.len();
+        assert!((sums.totals.len(), sums.totals[0], sums.of_keys[0], sums.of_g[0]) == (used + 2, 0, 0, 0));
+        assert_eq!(sums.points(5), sums.keys.iter().map(|key| key + 5).chain([5 + keys as u32]).collect::<Vec<_>>());
         for starts in [&sums.of_keys, &sums.of_g] {
             assert!(starts.windows(2).all(|ends| ends[0] < ends[1] && ends[1] - ends[0] <= 128));
             assert_eq!(starts[starts.len() - 1] as usize, all.len());
         }
-        for key in 0..keys {
-            let [first, end] = [0, 1].map(|i| sums.of_keys[sums.totals[key + i] as usize] as usize);
-            let wanted: Vec<u32> = all.iter().filter(|(_, of)| *of == key as u32).map(|(row, _)| *row).collect();
-            assert_eq!(sums.order[first..end], wanted, "key {key}");
+        for (i, key) in sums.keys.iter().enumerate() {
+            let [first, end] = [i, i + 1].map(|i| sums.of_keys[sums.totals[i] as usize] as usize);
+            let wanted: Vec<u32> = all.iter().filter(|(_, of)| of == key).map(|(row, _)| *row).collect();
+            assert!(!wanted.is_empty() && sums.order[first..end] == wanted, "key {key}");
         }
         let pieces = sums.of_keys.len() + sums.of_g.len() - 2;
-        assert_eq!(sums.totals[keys..], [sums.of_keys.len() as u32 - 1, pieces as u32]);
+        assert_eq!(sums.totals[used..], [sums.of_keys.len() as u32 - 1, pieces as u32]);
     }
 }
