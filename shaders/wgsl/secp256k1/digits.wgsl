@@ -7,7 +7,7 @@
 // first + |d| mod 2^(b - 1), or the number of all buckets for d = 0; `payloads`, twice the place of the point or image in the
 // table, and 1 more if the digit is negative.
 // Bounds: scalars = params.x; windows = params.z & 255; words = params.z >> 8, and no window but the last word's has bits in it;
-// 4 <= b <= 15; points below 2^31.
+// 4 <= b <= 15; points below 2^30.
 
 @group(0) @binding(0) var<uniform> params: vec4<u32>;
 @group(0) @binding(1) var<storage, read> windows: array<vec4<u32>>;
