@@ -1,7 +1,7 @@
 //! Twin of `shared/field.wgsl` and of both products, `shared/field_u32.wgsl` and `shared/field_u64.wgsl`.
 
 pub use super::number::{Element, is_zero, pick, small};
-use super::number::{minus, plus, wide_u32, wide_u64};
+use super::number::{joined, minus, plus, wide_u32, wide_u64};
 
 /// How a product is made.
 pub trait Product {
@@ -53,15 +53,7 @@ impl Product for U32 {
             g[k] = if k < 19 { t & 8191 } else { t };
             carry = t >> 13;
         }
-        let mut r = [0; 8];
-        for i in 0..20 {
-            let (word, shift) = (13 * i / 32, 13 * i % 32);
-            r[word] |= g[i] << shift;
-            if shift > 19 && word < 7 {
-                r[word + 1] |= g[i] >> (32 - shift);
-            }
-        }
-        canonical(&r, g[19] >> 9)
+        canonical(&joined(&g), g[19] >> 9)
     }
 }
 

@@ -17,6 +17,19 @@ fn limbs(x: &Element) -> [u32; 20] {
     out
 }
 
+/// Words of 20 limbs of 13 bits; what the last has beyond 2^256 is left out.
+pub(super) fn joined(limbs: &[u32; 20]) -> Element {
+    let mut out = [0; 8];
+    for i in 0..20 {
+        let (word, shift) = (13 * i / 32, 13 * i % 32);
+        out[word] |= limbs[i] << shift;
+        if shift > 19 && word < 7 {
+            out[word + 1] |= limbs[i] >> (32 - shift);
+        }
+    }
+    out
+}
+
 /// x y in limbs of 13 bits.
 pub(super) fn wide_u32(x: &Element, y: &Element) -> [u32; 40] {
     let (x, y) = (limbs(x), limbs(y));

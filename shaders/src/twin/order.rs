@@ -1,7 +1,7 @@
 //! Twin of `shared/order.wgsl` and of both products, `shared/order_u32.wgsl` and `shared/order_u64.wgsl`.
 
 use super::field::Product;
-use super::number::{Element, minus, plus, small, wide_u32, wide_u64};
+use super::number::{Element, joined, minus, plus, small, wide_u32, wide_u64};
 
 /// Products mod n, and what of a product lies above 2^384.
 pub trait High: Product {
@@ -54,15 +54,7 @@ impl Product for U32 {
             g[k] = if k < 19 { t & 8191 } else { t };
             carry = t >> 13;
         }
-        let mut out = [0; 8];
-        for i in 0..20 {
-            let (word, shift) = (13 * i / 32, 13 * i % 32);
-            out[word] |= g[i] << shift;
-            if shift > 19 && word < 7 {
-                out[word + 1] |= g[i] >> (32 - shift);
-            }
-        }
-        canonical(&out, g[19] >> 9)
+        canonical(&joined(&g), g[19] >> 9)
     }
 }
 

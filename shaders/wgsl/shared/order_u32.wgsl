@@ -176,19 +176,10 @@ fn mul(x: Element, y: Element) -> Element {
     let g18 = t & 8191u;
     t = (t >> 13u) + (r19 & 511u);
     let g19 = t;
-    let a = vec4<u32>(
-        g0 | (g1 << 13u) | (g2 << 26u),
-        (g2 >> 6u) | (g3 << 7u) | (g4 << 20u),
-        (g4 >> 12u) | (g5 << 1u) | (g6 << 14u) | (g7 << 27u),
-        (g7 >> 5u) | (g8 << 8u) | (g9 << 21u),
+    let r = joined(
+        g0, g1, g2, g3, g4, g5, g6, g7, g8, g9, g10, g11, g12, g13, g14, g15, g16, g17, g18, g19,
     );
-    let b = vec4<u32>(
-        (g9 >> 11u) | (g10 << 2u) | (g11 << 15u) | (g12 << 28u),
-        (g12 >> 4u) | (g13 << 9u) | (g14 << 22u),
-        (g14 >> 10u) | (g15 << 3u) | (g16 << 16u) | (g17 << 29u),
-        (g17 >> 3u) | (g18 << 10u) | (g19 << 23u),
-    );
-    return canonical(Wrapped(Element(a, b), g19 >> 9u));
+    return canonical(Wrapped(r, g19 >> 9u));
 }
 
 // x y / 2^384, rounded to the nearest; that is below 2^128.

@@ -200,3 +200,25 @@ fn wide(x: Element, y: Element) -> Wide {
         p20, p21, p22, p23, p24, p25, p26, p27, p28, p29, p30, p31, p32, p33, p34, p35, p36, p37, p38, p39,
     );
 }
+
+// Words of 20 limbs of 13 bits; what the last has beyond 2^256 is left out.
+fn joined(
+    g0: u32, g1: u32, g2: u32, g3: u32, g4: u32, g5: u32, g6: u32,
+    g7: u32, g8: u32, g9: u32, g10: u32, g11: u32, g12: u32, g13: u32,
+    g14: u32, g15: u32, g16: u32, g17: u32, g18: u32, g19: u32,
+) -> Element {
+    return Element(
+        vec4<u32>(
+            g0 | (g1 << 13u) | (g2 << 26u),
+            (g2 >> 6u) | (g3 << 7u) | (g4 << 20u),
+            (g4 >> 12u) | (g5 << 1u) | (g6 << 14u) | (g7 << 27u),
+            (g7 >> 5u) | (g8 << 8u) | (g9 << 21u),
+        ),
+        vec4<u32>(
+            (g9 >> 11u) | (g10 << 2u) | (g11 << 15u) | (g12 << 28u),
+            (g12 >> 4u) | (g13 << 9u) | (g14 << 22u),
+            (g14 >> 10u) | (g15 << 3u) | (g16 << 16u) | (g17 << 29u),
+            (g17 >> 3u) | (g18 << 10u) | (g19 << 23u),
+        ),
+    );
+}
