@@ -4,7 +4,9 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use manaflow_engine::bench::moves::{Moves, arrived, by_hash_map, records};
-use manaflow_engine::double_use::{Hints, NumberedResult, Workspace, forward, reverse, shards_in, shards_of, summed};
+use manaflow_engine::double_use::{
+    Hints, NumberedResult, Workspace, forward_in, reverse, shards_in, shards_of_in, summed_in,
+};
 use manaflow_loader::source::moves::{Distribution, Plan};
 use rdst::RadixSort as _;
 use voracious_radix_sort::RadixSort as _;
@@ -18,22 +20,30 @@ fn double_use(c: &mut Criterion) {
         let moves = Moves::of(&Plan { distribution, ..Plan::of(MOVES) });
         let hints = Hints::of(&moves);
         let uses = arrived(&moves);
-        let expected = forward(&moves).expect("well formed");
+        let expected = forward_in(&moves, &mut Workspace::default()).expect("well formed");
         assert!(expected.culprits.is_empty() && expected.requirements.is_empty(), "the history is valid");
-        let workspace = std::cell::RefCell::new(Workspace::default());
-        type Judge<'a> = Box<dyn Fn() -> NumberedResult + 'a>;
+        type Judge<'a> = Box<dyn Fn(&mut Workspace) -> NumberedResult + 'a>;
+        let confirmed = |workspace: &mut Workspace| {
+            summed_in(&moves, Some(hints.borrowed()), workspace).expect("well formed").expect("confirmed")
+        };
         let kernels: [(&str, Judge<'_>); 5] = [
-            ("streaming", Box::new(|| forward(&moves).expect("well formed"))),
-            ("streaming-reverse", Box::new(|| reverse(&moves).expect("well formed"))),
-            ("sorted", Box::new(|| shards_in(&moves, &mut workspace.borrow_mut()).expect("well formed"))),
-            ("tagged", Box::new(|| shards_of(&moves, &uses).expect("well formed"))),
-            ("summed", Box::new(|| summed(&moves, Some(hints.borrowed())).expect("well formed").expect("confirmed"))),
+            ("streaming", Box::new(|workspace| forward_in(&moves, workspace).expect("well formed"))),
+            ("streaming-reverse", Box::new(|_| reverse(&moves).expect("well formed"))),
+            ("sorted", Box::new(|workspace| shards_in(&moves, workspace).expect("well formed"))),
+            ("tagged", Box::new(|workspace| shards_of_in(&moves, &uses, workspace).expect("well formed"))),
+            ("summed", Box::new(confirmed)),
         ];
         let mut group = c.benchmark_group(format!("double-use/{}", distribution.name()));
         group.throughput(Throughput::Elements(MOVES)).sample_size(10);
+        let mut workspace = Workspace::default();
         for (name, judge) in &kernels {
-            assert_eq!(judge(), expected, "{name}");
-            group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(judge));
+            assert_eq!(judge(&mut workspace), expected, "{name}");
+            group.bench_function(BenchmarkId::from_parameter(name), |b| {
+                b.iter(|| {
+                    let result = judge(&mut workspace);
+                    workspace.take_back(result);
+                });
+            });
         }
         group.bench_function(BenchmarkId::from_parameter("hash-map"), |b| b.iter(|| assert!(by_hash_map(&moves))));
         let records = records(&moves);

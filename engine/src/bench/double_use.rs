@@ -1,9 +1,9 @@
 //! Double use: every procedure over columns in memory, beside what merely sorts as many records, and a plain hash map.
 
 use super::moves::{Moves, arrived, by_hash_map, records};
-use super::{BenchError, Input, Line, Peer, Timed, in_turns};
+use super::{BenchError, Input, Line, Peer, Timed, in_turns, seconds};
 use crate::double_use::{
-    Columns as _, Hints, NumberedResult, Use, Workspace, forward, reverse, shards_in, shards_of, summed,
+    Columns as _, Hints, NumberedResult, Use, Workspace, forward, forward_in, reverse, shards_in, shards_of_in, summed_in,
 };
 use manaflow_loader::source::moves::{self, Distribution};
 use rdst::RadixSort as _;
@@ -61,37 +61,48 @@ fn measure(history: &moves::Plan, plan: &Plan) -> Result<Vec<Line>, BenchError> 
     let hints = wanted("summed").then(|| Hints::of(&columns));
     let uses: Vec<Use> = if wanted("tagged") { arrived(&columns) } else { Vec::new() };
     let workspace = std::cell::RefCell::new(Workspace::default());
-    type Judge<'a> = Box<dyn Fn() -> Option<NumberedResult> + 'a>;
+    type Judge<'a> = Box<dyn Fn(&mut Workspace) -> Option<NumberedResult> + 'a>;
+    let hinted = |workspace: &mut Workspace| {
+        let hints = hints.as_ref().map(Hints::borrowed);
+        summed_in(&columns, hints, workspace).ok().flatten()
+    };
     let judges: [(&'static str, Judge<'_>); 5] = [
-        ("streaming", Box::new(|| forward(&columns).ok())),
-        ("streaming-reverse", Box::new(|| reverse(&columns).ok())),
-        ("sorted", Box::new(|| shards_in(&columns, &mut workspace.borrow_mut()).ok())),
-        ("tagged", Box::new(|| shards_of(&columns, &uses).ok())),
-        ("summed", Box::new(|| summed(&columns, hints.as_ref().map(Hints::borrowed)).ok().flatten())),
+        ("streaming", Box::new(|workspace| forward_in(&columns, workspace).ok())),
+        ("streaming-reverse", Box::new(|_| reverse(&columns).ok())),
+        ("sorted", Box::new(|workspace| shards_in(&columns, workspace).ok())),
+        ("tagged", Box::new(|workspace| shards_of_in(&columns, &uses, workspace).ok())),
+        ("summed", Box::new(hinted)),
     ];
     let mut kernels = Vec::new();
     for (kernel, judge) in judges.into_iter().filter(|(kernel, _)| wanted(kernel)) {
-        if judge().as_ref() != Some(&expected) {
+        if judge(&mut workspace.borrow_mut()).as_ref() != Some(&expected) {
             return Err(wrong(kernel));
         }
         let threads = if SEVERAL_THREADS.contains(&kernel) { rayon::current_num_threads() } else { 1 };
-        let work = Box::new(move || assert!(judge().is_some_and(|result| is_valid(&result)), "it was valid before"));
+        let workspace = &workspace;
+        // Memory is touched once, as that of peers is, and used again.
+        let work = Box::new(move || {
+            let mut workspace = workspace.borrow_mut();
+            let result = judge(&mut workspace).filter(is_valid).expect("it was valid before");
+            workspace.take_back(result);
+        });
         kernels.push(Timed { kernel, backend: "cpu", threads, work });
     }
     let records = records(&columns);
     let mut sorted = records.clone();
     let mut sorted_too = records.clone();
+    // Only the sorting counts: what comes before makes the records what they were.
     let by_voracious = || {
         sorted.copy_from_slice(&records);
-        sorted.voracious_sort();
+        seconds(|| sorted.voracious_sort())
     };
     let by_rdst = || {
         sorted_too.copy_from_slice(&records);
-        sorted_too.radix_sort_builder().with_parallel(false).sort();
+        seconds(|| sorted_too.radix_sort_builder().with_parallel(false).sort())
     };
     let peers = vec![
-        Peer::new("voracious", rows, by_voracious),
-        Peer::new("rdst", rows, by_rdst),
+        Peer { name: "voracious", rows, is_whole: false, seconds: Box::new(by_voracious) },
+        Peer { name: "rdst", rows, is_whole: false, seconds: Box::new(by_rdst) },
         Peer::new("hash-map", rows, || assert!(by_hash_map(&columns), "it is valid")),
     ];
     let name = history.distribution.name().to_owned();

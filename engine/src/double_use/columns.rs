@@ -68,7 +68,7 @@ pub trait Columns: Sync {
 }
 
 /// One use, whole: what `shards` sorts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Use {
     /// Cell id.
     pub cell: u32,
@@ -116,36 +116,48 @@ pub(super) fn use_at<C: Columns>(columns: &C, row: u32, start: usize, i: usize) 
 }
 
 /// Uses of a chunk.
-pub(super) const CHUNK: usize = 2048;
+pub(super) const CHUNK: usize = 1024;
 
 /// Rows so long are told at once.
 const RUN: usize = 16;
 
 /// The uses of rows, a chunk at a time: their indices, and the row of each. A loop over uses then goes on over the ends of
 /// rows, which nobody can foretell.
-#[inline(always)]
-pub(super) fn each_chunk<C: Columns>(columns: &C, rows: Range<u32>, mut take: impl FnMut(Range<usize>, &[u32])) {
-    if rows.is_empty() {
-        return;
+pub(super) struct Chunks<'a, C> {
+    columns: &'a C,
+    row: u32,
+    uses: Range<usize>,
+    own: [u32; CHUNK + RUN],
+}
+
+impl<'a, C: Columns> Chunks<'a, C> {
+    #[inline(always)]
+    pub fn new(columns: &'a C, rows: Range<u32>) -> Self {
+        let uses = match rows.is_empty() {
+            true => 0..0,
+            false => columns.moves_of(rows.start).start..columns.moves_of(rows.end - 1).end,
+        };
+        Self { columns, row: rows.start, uses, own: [0; CHUNK + RUN] }
     }
-    let (mut at, end) = (columns.moves_of(rows.start).start, columns.moves_of(rows.end - 1).end);
-    let mut own = [0; CHUNK + RUN];
-    let mut row = rows.start;
-    while at < end {
-        let stop = end.min(at + CHUNK);
+
+    /// The next chunk; none of them is empty.
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<(Range<usize>, &[u32])> {
+        let (at, own) = (self.uses.start, &mut self.own);
+        let stop = self.uses.end.min(at + CHUNK);
         let mut i = at;
         while i < stop {
-            let row_end = columns.moves_of(row).end;
+            let row_end = self.columns.moves_of(self.row).end;
             // More than the row has: the next one writes over it.
-            own[i - at..i - at + RUN].fill(row);
+            own[i - at..i - at + RUN].fill(self.row);
             if row_end - i > RUN {
-                own[i - at..stop.min(row_end) - at].fill(row);
+                own[i - at..stop.min(row_end) - at].fill(self.row);
             }
             i = stop.min(row_end);
-            row += u32::from(row_end <= stop);
+            self.row += u32::from(row_end <= stop);
         }
-        take(at..stop, &own[..stop - at]);
-        at = stop;
+        self.uses.start = stop;
+        (at < stop).then(|| (at..stop, &own[..stop - at]))
     }
 }
 
@@ -181,6 +193,13 @@ pub(super) fn each_chunk_back<C: Columns>(columns: &C, rows: Range<u32>, mut tak
 
 /// Checks all that the procedures index by, and that versions say what a segment may say.
 pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    check_but_numbers(columns)?;
+    check_numbers(columns)
+}
+
+/// The same, but for the numbers of cells and versions: for procedures that look at them chunk by chunk, as they come
+/// ([`Bounds`]), and so meet them in memory once.
+pub(super) fn check_but_numbers<C: Columns>(columns: &C) -> Result<(), Malformed> {
     check_shape(columns)?;
     check_foreign(columns)?;
     let refusal = |version: &Version| match version {
@@ -203,13 +222,53 @@ pub(super) fn check<C: Columns>(columns: &C) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Checks lengths and bounds of the columns.
-pub(super) fn check_shape<C: Columns>(columns: &C) -> Result<(), Malformed> {
-    wide(|| check_shape_here(columns))
+/// Numbers that cells and versions are below.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    cells: u32,
+    codes: u32,
 }
 
-#[inline(always)]
-fn check_shape_here<C: Columns>(columns: &C) -> Result<(), Malformed> {
+impl Bounds {
+    pub fn new<C: Columns>(columns: &C) -> Self {
+        let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
+        Self { cells: columns.cell_count(), codes: u32::try_from(codes).unwrap_or(u32::MAX) }
+    }
+
+    /// Whether they hold for a cell and a version.
+    #[inline(always)]
+    pub fn hold(self, (cell, intx): (u32, u32)) -> bool {
+        (cell < self.cells) & (intx < self.codes)
+    }
+}
+
+/// Checks that cells and versions are numbers of the segment's.
+pub(super) fn check_numbers<C: Columns>(columns: &C) -> Result<(), Malformed> {
+    let bounds = Bounds::new(columns);
+    let all = 0..columns.cells().len();
+    if bounds.hold(most(columns, all)) || columns.cells().is_empty() {
+        return Ok(());
+    }
+    let Bounds { cells, codes } = bounds;
+    for (name, column, bound) in [("cells", columns.cells(), cells), ("intx", columns.intx(), codes)] {
+        if let Some(i) = column.iter().position(|n| *n >= bound) {
+            return Err(Malformed::new(format!("{name}, row {i}"), format!("{}, expected below {bound}", column[i])));
+        }
+    }
+    Ok(())
+}
+
+wide! {
+/// The greatest cell and version of some uses. A fold vectorises; `Iterator::max` does not.
+fn most<C>(columns: &C, uses: Range<usize>) -> (u32, u32) {
+    let of = |column: &[u32]| column[uses.clone()].iter().fold(0, |most: u32, n| most.max(*n));
+    (of(columns.cells()), of(columns.intx()))
+}
+}
+
+wide! {
+/// Checks lengths of the columns, and their rows.
+pub(super) fn check_shape<C>(columns: &C) -> Result<(), Malformed> {
     let uses = columns.cells().len();
     for (name, len) in [
         ("intx", columns.intx().len()),
@@ -225,16 +284,6 @@ fn check_shape_here<C: Columns>(columns: &C) -> Result<(), Malformed> {
     let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
     if codes >= u64::from(u32::MAX) {
         return Err(Malformed::new("rows", format!("{codes} versions, expected fewer than {}", u32::MAX)));
-    }
-    for (name, column, bound) in
-        [("cells", columns.cells(), u64::from(columns.cell_count())), ("intx", columns.intx(), codes)]
-    {
-        // The maximum first: it vectorises, and the place is only looked for if there is one.
-        if column.iter().max().is_some_and(|m| u64::from(*m) >= bound)
-            && let Some(i) = column.iter().position(|n| u64::from(*n) >= bound)
-        {
-            return Err(Malformed::new(format!("{name}, row {i}"), format!("{}, expected below {bound}", column[i])));
-        }
     }
     let (mut at, end) = (0, columns.first().saturating_add(columns.blocks()));
     let mut before = None;
@@ -255,6 +304,7 @@ fn check_shape_here<C: Columns>(columns: &C) -> Result<(), Malformed> {
         return Err(Malformed::new("moves of rows", format!("{at} uses in rows, expected {uses}")));
     }
     Ok(())
+}
 }
 
 /// Checks that equal versions have equal codes: the procedures compare codes.

@@ -17,46 +17,51 @@ pub struct LastWrite {
     pub value: u32,
 }
 
-/// No row has this number.
-const NOT_WRITTEN: u64 = u64::MAX;
+/// No version has this code.
+const NO_VERSION: u32 = u32::MAX;
 
 /// The last write of each cell that is written.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Exits {
-    /// Row and value in one word, by cell.
+    /// What is live at the end, by cell: version code and value in one word.
     table: Vec<u64>,
+    /// Code of the first row's version: those below it, and [`NO_VERSION`], are no writes.
+    row_codes: u32,
 }
 
 impl Exits {
     /// From writes in any order, one a cell; `cells` is the number of all.
     pub(super) fn of(cells: u32, writes: impl IntoIterator<Item = LastWrite>) -> Self {
-        let mut table = vec![NOT_WRITTEN; cells as usize];
+        let mut table = vec![u64::MAX; cells as usize];
         for LastWrite { cell, row, value } in writes {
             table[cell as usize] = u64::from(row) << 32 | u64::from(value);
         }
-        Self { table }
+        Self { table, row_codes: 0 }
     }
 
-    /// From a table of live versions: version code and value in one word, rows from the code `row_codes` on. `none` is the code
-    /// of no version.
-    pub(super) fn of_live(mut table: Vec<u64>, row_codes: u32, none: u32) -> Self {
-        let first = u64::from(row_codes) << 32;
-        for live in &mut table {
-            let is_write = (*live >> 32) as u32 != none && *live >= first;
-            *live = if is_write { *live - first } else { NOT_WRITTEN };
-        }
-        Self { table }
+    /// From a table of live versions, rows from the code `row_codes` on.
+    pub(super) fn of_live(table: Vec<u64>, row_codes: u32) -> Self {
+        Self { table, row_codes }
+    }
+
+    /// The memory of the table.
+    pub(super) fn into_table(self) -> Vec<u64> {
+        self.table
     }
 
     /// Ascending by cell.
     pub fn iter(&self) -> impl Iterator<Item = LastWrite> {
-        let written = (0..).zip(&self.table).filter(|(_, live)| **live != NOT_WRITTEN);
-        written.map(|(cell, live)| LastWrite { cell, row: (live >> 32) as u32, value: *live as u32 })
+        let write = |(cell, live): (u32, &u64)| {
+            let code = (live >> 32) as u32;
+            let is_write = code >= self.row_codes && code != NO_VERSION;
+            is_write.then(|| LastWrite { cell, row: code - self.row_codes, value: *live as u32 })
+        };
+        (0..).zip(&self.table).filter_map(write)
     }
 
     /// Cells that are written.
     pub fn count(&self) -> usize {
-        self.table.iter().filter(|live| **live != NOT_WRITTEN).count()
+        self.iter().count()
     }
 
     /// The same with whole cells and values, ascending by number of the cell.
@@ -71,3 +76,12 @@ impl Exits {
         })
     }
 }
+
+/// The same writes, whatever stands where there is none.
+impl PartialEq for Exits {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Exits {}

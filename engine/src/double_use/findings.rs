@@ -168,7 +168,7 @@ impl Findings {
 
     /// The same with the last writes of a table of live versions.
     pub fn finish_live<C: Columns>(self, judge: &Judge<'_, C>, live: Vec<u64>) -> NumberedResult {
-        self.finish_with(judge, Exits::of_live(live, judge.row_codes, NONE))
+        self.finish_with(judge, Exits::of_live(live, judge.row_codes))
     }
 
     fn finish_with<C: Columns>(self, judge: &Judge<'_, C>, exits: Exits) -> NumberedResult {

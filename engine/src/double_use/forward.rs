@@ -7,9 +7,10 @@
 //! Memory: 8 bytes a cell, and what is found. Entries are fetched ahead of their use, which is what counts out of cache; and
 //! whether a use writes is data, not a branch, since nobody can foretell it.
 
-use super::columns::{Columns, Malformed, Use, check, each_chunk, use_at};
+use super::columns::{Bounds, Chunks, Columns, Malformed, Use, check_but_numbers, check_numbers, use_at};
 use super::findings::{Alone, Entry, Findings, Judge, NONE};
 use super::memory::{self, prefetch};
+use super::partition::Workspace;
 use super::result::NumberedResult;
 use super::wide::wide;
 use manaflow_loader::model::Version;
@@ -32,23 +33,34 @@ const fn version(live: u64) -> u32 {
 
 /// Judges a segment. Errors: columns that are no segment's.
 pub fn forward<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
-    check(columns)?;
-    Ok(run(columns))
+    forward_in(columns, &mut Workspace::default())
 }
 
-pub(super) fn run<C: Columns>(columns: &C) -> NumberedResult {
-    wide(|| walk(columns))
+/// The same in memory that may be used again. Errors: columns that are no segment's.
+pub fn forward_in<C: Columns>(columns: &C, workspace: &mut Workspace) -> Result<NumberedResult, Malformed> {
+    check_but_numbers(columns)?;
+    run(columns, workspace)
 }
 
-#[inline(always)]
-fn walk<C: Columns>(columns: &C) -> NumberedResult {
+/// The same, if all but the numbers is checked.
+pub(super) fn run<C: Columns>(columns: &C, workspace: &mut Workspace) -> Result<NumberedResult, Malformed> {
+    match walk(columns, workspace.table()) {
+        Some(result) => Ok(result),
+        None => Err(check_numbers(columns).expect_err("some number is out of bounds")),
+    }
+}
+
+wide! {
+/// `None`: a number is out of bounds.
+fn walk<C>(columns: &C, table: Vec<u64>) -> Option<NumberedResult> {
+    let bounds = Bounds::new(columns);
     let judge = Judge::new(columns, columns.first());
     let mut findings = Findings::default();
-    let mut table = memory::table(UNUSED, columns.cell_count() as usize);
     let ground = Ground::new(columns);
-    ground.lay(0, &mut table);
+    let mut table = ground.table(table, columns.cell_count());
     let all_cells = columns.cells();
-    each_chunk(columns, 0..columns.rows(), |uses, rows| {
+    let mut chunks = Chunks::new(columns, 0..columns.rows());
+    while let Some((uses, rows)) = chunks.next() {
         let cells = all_cells[uses.clone()].iter().zip(rows);
         let values = columns.prev()[uses.clone()].iter().zip(&columns.next()[uses.clone()]);
         let each = cells.zip(columns.intx()[uses.clone()].iter().zip(values));
@@ -58,14 +70,19 @@ fn walk<C: Columns>(columns: &C) -> NumberedResult {
             }
             let code = row + judge.row_codes;
             let is_write = columns.is_write(i);
-            let live = &mut table[cell as usize];
+            let live = table.get_mut(cell as usize)?;
             if *live != entry(intx, prev) || ground.is_more(intx, code, is_write, judge.row_codes) {
+                // What is not a number of the segment's is never found in the table.
+                if !bounds.hold((cell, intx)) {
+                    return None;
+                }
                 demand(&judge, live, use_at(columns, row, columns.moves_of(row).start, i), &mut findings);
             }
             *live = select_unpredictable(is_write, entry(code, next), *live);
         }
-    });
-    findings.finish_live(&judge, table)
+    }
+    Some(findings.finish_live(&judge, table))
+}
 }
 
 /// What is known before the first use.
@@ -84,6 +101,21 @@ impl Ground {
     /// Code of virgin, or [`NONE`].
     pub fn virgin(&self) -> u32 {
         self.virgin.unwrap_or(NONE)
+    }
+
+    /// The table before the first use, in the memory of another.
+    #[inline(always)]
+    pub fn table(&self, mut table: Vec<u64>, cells: u32) -> Vec<u64> {
+        memory::empty(&mut table, cells as usize);
+        let mut fill = |end: u32, entry| table.extend(std::iter::repeat_n(entry, end as usize - table.len()));
+        if let Some(virgin) = self.virgin {
+            for (cells, number) in &self.defaults {
+                fill(cells.start, UNUSED);
+                fill(cells.end, entry(virgin, *number));
+            }
+        }
+        fill(cells, UNUSED);
+        table
     }
 
     /// Enters defaults for the cells from `first` on.

@@ -17,6 +17,7 @@
 use super::columns::{Columns, Malformed, Use, check, use_at};
 use super::findings::{Alone, Entry, Findings, Judge};
 use super::forward::{Ground, UNUSED, entry};
+use super::partition::Workspace;
 use super::result::NumberedResult;
 use super::shards;
 use crate::gpu::{Gpu, GpuError, Pipeline};
@@ -85,7 +86,7 @@ impl<'a> Device<'a> {
             Err(NotJudged::Malformed(error)) => Err(error),
             Err(NotJudged::Device(error)) => {
                 tracing::warn!("double use: {error}; the processor goes on without the device");
-                Ok(shards::in_order(columns))
+                shards::in_order(columns, &mut Workspace::default())
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Memory as the procedures use it: asked for ahead of its use, and written past the caches where nobody reads it soon.
 #![allow(unsafe_code)]
 
+use super::partition::Out;
+
 /// Four words of a use; see `partition`.
 pub(super) type Record = [u32; 4];
 
@@ -26,6 +28,16 @@ pub(super) fn room<T>(count: usize) -> Vec<T> {
     let mut table = Vec::with_capacity(count);
     ask_for_large_pages(&mut table);
     table
+}
+
+/// Empties a table and makes room for so many entries. Memory that is enough is kept: its first touch costs as much as all that is
+/// done with it later.
+pub(super) fn empty<T>(table: &mut Vec<T>, count: usize) {
+    table.clear();
+    if table.capacity() < count {
+        *table = Vec::new();
+        *table = room(count);
+    }
 }
 
 /// Asks for the capacity of a vector to be in large pages. What it holds does not change, and a refusal costs time only.
@@ -62,9 +74,12 @@ pub(super) fn prefetch<T>(table: &[T], place: usize) {
     let _ = (table, place);
 }
 
+/// Lines that lie together: long enough that the processor looks ahead in them.
+const BLOCK: usize = 256;
+
 /// Lines of records, written in any order, each once.
 #[derive(Default, Debug)]
-pub(super) struct Records {
+struct Records {
     /// Its length stays 0: what is written counts, and `written` knows it.
     lines: Vec<Line>,
     /// A bit a line.
@@ -73,21 +88,9 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Room for so many lines.
-    #[cfg(test)]
-    pub fn new(count: usize) -> Self {
-        let mut records = Self::default();
-        records.empty(count);
-        records
-    }
-
-    /// Forgets what was written; there is room for so many lines then. Memory is kept: its first touch costs as much as all that
-    /// is done with it later.
-    pub fn empty(&mut self, count: usize) {
-        if self.lines.capacity() < count {
-            self.lines = Vec::new();
-            self.lines = room(count);
-        }
+    /// Forgets what was written; there is room for so many lines then.
+    fn empty(&mut self, count: usize) {
+        empty(&mut self.lines, count);
         self.written.clear();
         self.written.resize(count.div_ceil(64), 0);
         self.count = count;
@@ -98,29 +101,15 @@ impl Records {
     /// # Panics
     /// If there is no room for it.
     #[inline(always)]
-    pub fn stream(&mut self, line: usize, records: &Line) {
+    fn stream(&mut self, line: usize, records: &Line) {
         assert!(line < self.count, "no room for line {line} of {}", self.count);
         self.written[line / 64] |= 1 << (line % 64);
-        let to = self.lines.as_mut_ptr().wrapping_add(line);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the capacity is `count` lines and `line` is below it (asserted above); a `Line` is aligned to 64 bytes, and a
-        // record to 16 in it; SSE2 is part of x86-64.
-        unsafe {
-            use std::arch::x86_64::{__m128i, _mm_load_si128, _mm_stream_si128};
-            let (from, to) = (records.0.as_ptr().cast::<__m128i>(), to.cast::<__m128i>());
-            for i in 0..LINE {
-                _mm_stream_si128(to.add(i), _mm_load_si128(from.add(i)));
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
         // SAFETY: the capacity is `count` lines and `line` is below it (asserted above).
-        unsafe {
-            to.write(*records);
-        }
+        unsafe { stream(records, self.lines.as_mut_ptr().add(line)) }
     }
 
     /// Makes what was written visible to all workers.
-    pub fn settle(&mut self) {
+    fn settle(&mut self) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: SSE is part of x86-64.
         unsafe {
@@ -132,7 +121,7 @@ impl Records {
     ///
     /// # Panics
     /// If one of their lines was not.
-    pub fn slice(&self, range: std::ops::Range<usize>) -> &[Record] {
+    fn slice(&self, range: std::ops::Range<usize>) -> &[Record] {
         if range.is_empty() {
             return &[];
         }
@@ -143,68 +132,215 @@ impl Records {
     }
 }
 
+/// Copies a line past the caches, where the processor can.
+///
+/// # Safety
+/// `to` must be a place for a line.
+#[inline(always)]
+unsafe fn stream(line: &Line, to: *mut Line) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__m128i, __m256i};
+        use std::arch::x86_64::{_mm_load_si128, _mm_stream_si128, _mm256_load_si256, _mm256_stream_si256};
+        #[target_feature(enable = "avx")]
+        fn by_32(line: &Line, to: *mut Line) {
+            let (from, to) = (line.0.as_ptr().cast::<__m256i>(), to.cast::<__m256i>());
+            for i in 0..LINE / 2 {
+                // SAFETY: both are lines, aligned to 64 bytes, as the caller of `stream` has promised.
+                unsafe { _mm256_stream_si256(to.add(i), _mm256_load_si256(from.add(i))) };
+            }
+        }
+        if std::arch::is_x86_feature_detected!("avx") {
+            // SAFETY: the processor has AVX, as was just asked.
+            return unsafe { by_32(line, to) };
+        }
+        let (from, to) = (line.0.as_ptr().cast::<__m128i>(), to.cast::<__m128i>());
+        for i in 0..LINE {
+            // SAFETY: both are lines, aligned to 64 bytes; SSE2 is part of x86-64.
+            unsafe { _mm_stream_si128(to.add(i), _mm_load_si128(from.add(i))) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: a place for a line, as the caller has promised.
+    unsafe {
+        to.write(*line);
+    }
+}
+
+/// Records by part. Blocks of lines lie in the order in which they were begun, whichever part they are of: nobody has to know
+/// beforehand how many records a part will have.
+#[derive(Default, Debug)]
+pub(super) struct Parts {
+    records: Records,
+    ends: Vec<End>,
+    /// Lines in blocks that were begun.
+    begun: usize,
+}
+
+/// The line of a part that is not full yet; what went before it.
+#[derive(Clone, Default, Debug)]
+struct End {
+    line: Line,
+    /// Records of the part.
+    count: usize,
+    /// First lines of its blocks.
+    blocks: Vec<u32>,
+}
+
+impl Parts {
+    /// Forgets all records. There is room for so many, and so many parts.
+    pub fn empty(&mut self, parts: usize, records: usize) {
+        // Each part may end within a line, and within a block.
+        self.records.empty(records.div_ceil(LINE) + parts * (1 + BLOCK));
+        self.begun = 0;
+        self.ends.resize_with(parts, End::default);
+        for end in &mut self.ends {
+            end.count = 0;
+            end.blocks.clear();
+        }
+    }
+
+    /// Puts a record to the end of its part.
+    ///
+    /// # Panics
+    /// If there is no such part, or no room.
+    #[inline(always)]
+    fn put(&mut self, part: usize, record: Record) {
+        let end = &mut self.ends[part];
+        let place = end.count;
+        end.line.0[place % LINE] = record;
+        end.count = place + 1;
+        if place % LINE == LINE - 1 {
+            end.leave(place / LINE, &mut self.records, &mut self.begun);
+        }
+    }
+
+    /// After the last record: what is left leaves, too.
+    pub fn finish(&mut self) {
+        for end in self.ends.iter_mut().filter(|end| end.count % LINE > 0) {
+            end.leave(end.count / LINE, &mut self.records, &mut self.begun);
+        }
+        self.records.settle();
+    }
+
+    /// The records of a part, in order.
+    pub fn part(&self, part: usize) -> Chain<'_> {
+        let End { count, blocks, .. } = &self.ends[part];
+        Chain { records: &self.records, blocks, count: *count }
+    }
+}
+
+impl End {
+    /// The line leaves: line n of the part.
+    fn leave(&mut self, n: usize, records: &mut Records, begun: &mut usize) {
+        if n.is_multiple_of(BLOCK) {
+            self.blocks.push(*begun as u32);
+            *begun += BLOCK;
+        }
+        records.stream(self.blocks[n / BLOCK] as usize + n % BLOCK, &self.line);
+    }
+}
+
+impl Out for Parts {
+    #[inline(always)]
+    fn put_each(&mut self, cells: &[u32], bits: u32, records: &[Record]) {
+        for (&cell, &record) in cells.iter().zip(records) {
+            self.put((cell >> bits) as usize, record);
+        }
+    }
+
+    fn put_to_all(&mut self, record: Record) {
+        (0..self.ends.len()).for_each(|part| self.put(part, record));
+    }
+}
+
+/// Records in an order that is theirs, wherever they lie.
+pub(super) trait Run {
+    /// Records.
+    fn len(&self) -> usize;
+    /// Those from a place on that lie together: one at least, if the place is below their number.
+    fn from(&self, place: usize) -> &[Record];
+    /// Asks for the first of those after them.
+    fn ask_beyond(&self, place: usize);
+}
+
+impl Run for [Record] {
+    fn len(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn from(&self, place: usize) -> &[Record] {
+        &self[place..]
+    }
+    fn ask_beyond(&self, _: usize) {}
+}
+
+/// The records of a part.
+#[derive(Clone, Copy)]
+pub(super) struct Chain<'a> {
+    records: &'a Records,
+    blocks: &'a [u32],
+    count: usize,
+}
+
+impl Chain<'_> {
+    const RECORDS: usize = BLOCK * LINE;
+}
+
+impl Run for Chain<'_> {
+    fn len(&self) -> usize {
+        self.count
+    }
+    fn from(&self, place: usize) -> &[Record] {
+        let start = self.blocks[place / Self::RECORDS] as usize * LINE;
+        let end = Self::RECORDS.min(self.count - place / Self::RECORDS * Self::RECORDS);
+        self.records.slice(start + place % Self::RECORDS..start + end)
+    }
+    fn ask_beyond(&self, place: usize) {
+        if let Some(&block) = self.blocks.get(place / Self::RECORDS + 1) {
+            (0..8).for_each(|line| prefetch(&self.records.lines, block as usize + line));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_back_as_they_were_written() {
-        let mut records = Records::new(70);
-        let line = |n: u32| Line(std::array::from_fn(|i| [n, i as u32, 0, u32::MAX]));
-        for n in [69, 0, 64, 63] {
-            records.stream(n, &line(n as u32));
+    fn records_come_back_by_part_in_order() {
+        let mut parts = Parts::default();
+        // More than there is room for, then fewer parts, in the memory that is there.
+        for (count, each) in [(5, 7_001_u32), (3, 1_000), (4, 31)] {
+            parts.empty(count, 100);
+            let mut expected = vec![Vec::new(); count];
+            parts.put_to_all([1, 2, 3, 4]);
+            expected.iter_mut().for_each(|of_part| of_part.push([1, 2, 3, 4]));
+            let cells: Vec<u32> = (0..each).map(|n| n * n % (4 * count as u32)).collect();
+            let records: Vec<Record> = (0..each).map(|n| [n, 0, u32::MAX, 9]).collect();
+            parts.put_each(&cells, 2, &records);
+            cells.iter().zip(&records).for_each(|(cell, record)| expected[*cell as usize >> 2].push(*record));
+            parts.finish();
+            for (part, expected) in expected.iter().enumerate() {
+                let run = parts.part(part);
+                assert_eq!(run.len(), expected.len());
+                let mut got = Vec::new();
+                while got.len() < run.len() {
+                    run.ask_beyond(got.len());
+                    got.extend_from_slice(run.from(got.len()));
+                }
+                assert_eq!(&got, expected, "part {part} of {count}");
+                let from_middle = run.from(expected.len() / 2)[0];
+                assert_eq!(from_middle, expected[expected.len() / 2]);
+            }
         }
-        records.settle();
-        assert_eq!(records.slice(63 * LINE..65 * LINE), [line(63).0, line(64).0].concat());
-        assert_eq!(records.slice(LINE * 69 + 5..LINE * 70), &line(69).0[5..]);
-        assert_eq!(records.slice(LINE * 3..LINE * 3), &[[0; 4]; 0]);
     }
 
     #[test]
-    #[should_panic(expected = "not written")]
-    fn what_was_not_written_is_not_read() {
-        let mut records = Records::new(3);
-        records.stream(0, &Line::default());
-        records.stream(2, &Line::default());
-        records.slice(0..2 * LINE);
-    }
-
-    /// Bits come by 64.
-    #[test]
-    #[should_panic(expected = "not written")]
-    fn what_is_beyond_the_last_line_is_not_read() {
-        let mut records = Records::new(64);
-        records.stream(63, &Line::default());
-        records.slice(63 * LINE..64 * LINE + 1);
-    }
-
-    #[test]
-    #[should_panic(expected = "no room")]
-    fn there_is_no_line_beyond_the_last() {
-        Records::new(3).stream(3, &Line::default());
-    }
-
-    #[test]
-    #[should_panic(expected = "not written")]
-    fn what_was_written_before_it_was_emptied_is_not_read() {
-        let mut records = Records::new(65);
-        records.stream(64, &Line::default());
-        records.stream(0, &Line::default());
-        records.empty(65);
-        records.slice(0..LINE);
-    }
-
-    #[test]
-    fn memory_is_kept_until_it_is_too_little() {
-        let mut records = Records::new(70);
-        records.empty(3);
-        assert!(records.lines.capacity() >= 70);
-        records.empty(700);
-        assert!(records.lines.capacity() >= 700);
-        records.stream(699, &Line([[7; 4]; LINE]));
-        records.stream(64, &Line([[8; 4]; LINE]));
-        records.settle();
-        assert_eq!(records.slice(699 * LINE..700 * LINE), &[[7; 4]; LINE]);
-        assert_eq!(records.slice(64 * LINE..65 * LINE), &[[8; 4]; LINE]);
+    #[should_panic(expected = "index out of bounds")]
+    fn there_is_no_part_beyond_the_last() {
+        let mut parts = Parts::default();
+        parts.empty(2, 10);
+        parts.put_each(&[8], 2, &[[0; 4]]);
     }
 }

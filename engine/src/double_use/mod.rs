@@ -14,6 +14,8 @@
 //!
 //! Two uses of one cell in one row break section 3 (Solo reports it); here the later one in the row counts as later.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod columns;
 mod digest;
 mod exits;
@@ -39,13 +41,13 @@ pub use columns::{Columns, Malformed, Use};
 pub(crate) use digest::encode;
 pub use digest::{EXIT_BYTES, ExitsDigest, file_digest};
 pub use exits::{Exits, LastWrite};
-pub use forward::forward;
+pub use forward::{forward, forward_in};
 pub use merge::{join, merge};
 pub use multiset::Hints;
 pub use partition::Workspace;
 pub use procedure::Procedure;
 pub use result::{Assumption, Culprit, Demand, Exit, NumberedResult, Reason, SegmentResult, Window};
 pub use reverse::{Reverse, reverse};
-pub use shards::{shards, shards_in, shards_of, shards_within};
+pub use shards::{shards, shards_in, shards_of, shards_of_in, shards_within};
 pub use spill::Spill;
-pub use sum::{Key, hints, sum, summed};
+pub use sum::{Key, hints, sum, summed, summed_in};

@@ -10,16 +10,19 @@
 //! demand becomes a requirement; that a cell has one first use follows from its one exit.
 //! Memory: 8 bytes a cell, which is the result, and requirements. `engine/docs/double_use.md` has what soundness rests on.
 
-use super::columns::{CHUNK, Columns, Use, each_chunk, use_at};
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use super::columns::{Chunks, Columns, Use, use_at};
 use super::findings::{Alone, Entry, Findings, Judge};
-use super::forward::{Ground, UNUSED, entry};
+use super::forward::{self, Ground, UNUSED};
 use super::memory;
+use super::partition::Workspace;
 use super::result::NumberedResult;
 use super::sum::Key;
 use super::wide::wide;
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
-use manaflow_loader::file::layout::{ExitRow, LAST_NONE};
+use manaflow_loader::file::layout::{ExitRow, FLAG_WRITE, LAST_NONE};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hint::select_unpredictable;
@@ -61,7 +64,19 @@ impl Hints<'_> {
 }
 
 /// Cell, place, version code, value number.
-type Token = [u32; 4];
+pub(super) type Token = [u32; 4];
+
+/// Uses of a chunk, in columns of equal length.
+pub(super) struct Uses<'a> {
+    pub cells: &'a [u32],
+    pub rows: &'a [u32],
+    /// The hint.
+    pub last: &'a [u32],
+    pub intx: &'a [u32],
+    pub prev: &'a [u32],
+    pub next: &'a [u32],
+    pub flags: &'a [u8],
+}
 
 /// Tokens that go through the function together: two lots of them stay in a first cache.
 const LOT: usize = 512;
@@ -69,58 +84,63 @@ const LOT: usize = 512;
 /// {left} - {right}, under a key.
 struct Sum {
     function: Aes128,
+    #[cfg(target_arch = "x86_64")]
+    vectors: Option<avx512::Aes>,
     total: [u64; 2],
 }
 
 impl Sum {
     fn new(key: &Key) -> Self {
-        let (key, _) = key.split_at(16);
-        Self { function: Aes128::new_from_slice(key).expect("a key has 16 bytes"), total: [0; 2] }
+        let key = key.first_chunk().expect("a key has 16 bytes");
+        Self {
+            function: Aes128::new(&Array(*key)),
+            #[cfg(target_arch = "x86_64")]
+            vectors: avx512::Aes::new(key),
+            total: [0; 2],
+        }
+    }
+
+    /// The same by plain code.
+    #[cfg(test)]
+    fn plain(key: &Key) -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            vectors: None,
+            ..Self::new(key)
+        }
     }
 
     /// Adds tokens on the left, or on the right. They are gone then.
     fn add(&mut self, tokens: &mut [Token], is_left: bool) {
+        let sum = self.of(tokens);
+        let add = if is_left { u64::wrapping_add } else { u64::wrapping_sub };
+        self.total = [add(self.total[0], sum[0]), add(self.total[1], sum[1])];
+    }
+
+    fn of(&self, tokens: &mut [Token]) -> [u64; 2] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vectors) = &self.vectors {
+            return vectors.tokens(tokens);
+        }
         let blocks: &mut [[u8; 16]] = bytemuck::must_cast_slice_mut(tokens);
         self.function.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
         // By value: tokens lie where words of 32 bits may lie.
         let terms = blocks.iter().map(|block| bytemuck::cast::<_, [u64; 2]>(*block));
-        let sum = terms.fold([0u64; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])]);
-        for (total, sum) in self.total.iter_mut().zip(sum) {
-            *total = if is_left { total.wrapping_add(sum) } else { total.wrapping_sub(sum) };
+        terms.fold([0; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])])
+    }
+
+    /// Adds what uses produce on the left, and what they consume on the right; whether a hint is not below its own row, or cells
+    /// of a row do not ascend. `before` is row and cell of the use before them.
+    #[inline(always)]
+    fn add_uses(&mut self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32)) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vectors) = &self.vectors {
+            let (sum, is_bad) = vectors.uses(uses, row_codes, before);
+            self.total = [self.total[0].wrapping_add(sum[0]), self.total[1].wrapping_add(sum[1])];
+            return is_bad;
         }
-    }
-}
-
-/// The result, if the sum vanishes; `None` decides nothing. Hints must be as many as uses and cells.
-pub(super) fn run<C: Columns>(columns: &C, hints: &Hints<'_>, key: &Key) -> Option<NumberedResult> {
-    let judge = Judge::new(columns, columns.first());
-    let mut sum = Sum::new(key);
-    let mut findings = Findings::default();
-    if !wide(|| add_uses(columns, &hints.last, judge.row_codes, &mut sum)) {
-        return None;
-    }
-    if columns.first() > 0 {
-        add_entries(&judge, &hints.last, &mut sum, &mut findings)?;
-    }
-    let live = wide(|| add_exits(columns, &hints.exits, &mut sum))?;
-    (sum.total == [0; 2]).then(|| findings.finish_live(&judge, live))
-}
-
-/// {produced} - {consumed}; false if a hint is not below its own row, or cells of a row do not ascend.
-#[inline(always)]
-fn add_uses<C: Columns>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum) -> bool {
-    let mut tokens = [Token::default(); CHUNK];
-    // Row and cell of the use before.
-    let mut before = (u32::MAX, 0);
-    let mut is_bad = false;
-    each_chunk(columns, 0..columns.rows(), |uses, rows| {
-        let (cells, last) = (&columns.cells()[uses.clone()], &last[uses.clone()]);
-        let (intx, flags) = (&columns.intx()[uses.clone()], &columns.flags()[uses.clone()]);
-        let (prev, next) = (&columns.prev()[uses.clone()], &columns.next()[uses]);
-        is_bad |= before.0 == rows[0] && cells[0] <= before.1;
-        is_bad |= falls(rows, cells);
-        is_bad |= last.iter().zip(rows).fold(false, |is_bad, (last, row)| is_bad | (last > row));
-        before = (rows[rows.len() - 1], cells[cells.len() - 1]);
+        let Uses { cells, rows, last, intx, prev, next, flags } = *uses;
+        let mut tokens = [Token::default(); LOT];
         for at in (0..cells.len()).step_by(LOT) {
             let lot = at..cells.len().min(at + LOT);
             let tokens = &mut tokens[..lot.len()];
@@ -129,19 +149,91 @@ fn add_uses<C: Columns>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum
             for (token, ((&cell, &last), (&intx, &prev))) in tokens.iter_mut().zip(places.zip(demands.clone())) {
                 *token = [cell, last, intx, prev];
             }
-            sum.add(tokens, false);
+            self.add(tokens, false);
             let places = cells[lot.clone()].iter().zip(&rows[lot.clone()]);
             let writes = flags[lot.clone()].iter().zip(&next[lot]);
             let each = places.zip(demands.zip(writes));
             for (token, ((&cell, &row), ((&intx, &prev), (&flags, &next)))) in tokens.iter_mut().zip(each) {
-                let is_write = flags & 1 != 0;
+                let is_write = flags & FLAG_WRITE != 0;
                 let version = select_unpredictable(is_write, row + row_codes, intx);
                 *token = [cell, row + 1, version, select_unpredictable(is_write, next, prev)];
             }
-            sum.add(tokens, true);
+            self.add(tokens, true);
         }
-    });
+        let is_late = last.iter().zip(rows).fold(false, |is_late, (last, row)| is_late | (last > row));
+        falls(rows, cells) | is_late | (before.0 == rows[0] && cells[0] <= before.1)
+    }
+
+    /// Adds exits of a lot of cells, from a first one on, on the right, and their entries, of this version and value, on the left,
+    /// where they count here. Returns how many are used; what is live after the last use goes to `live`.
+    #[inline(always)]
+    fn add_exits(&mut self, first: u32, exits: &[ExitRow], entry: Option<(u32, u32)>, live: &mut [u64]) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vectors) = &self.vectors {
+            let (sum, used) = vectors.exits(first, exits, entry, live);
+            self.total = [self.total[0].wrapping_add(sum[0]), self.total[1].wrapping_add(sum[1])];
+            return used;
+        }
+        let (version, value) = entry.unwrap_or_default();
+        let (mut ends, mut entries) = ([Token::default(); LOT], [Token::default(); LOT]);
+        let mut used = 0;
+        for ((cell, exit), live) in (first..).zip(exits).zip(live) {
+            let is_used = exit.last != LAST_NONE;
+            ends[used] = [cell, exit.last, exit.version, exit.value];
+            entries[used] = [cell, LAST_NONE, version, value];
+            used += usize::from(is_used);
+            *live = select_unpredictable(is_used, forward::entry(exit.version, exit.value), UNUSED);
+        }
+        self.add(&mut ends[..used], false);
+        if entry.is_some() {
+            self.add(&mut entries[..used], true);
+        }
+        used as u64
+    }
+}
+
+/// The result, if the sum vanishes; `None` decides nothing. Hints must be as many as uses and cells.
+pub(super) fn run<C: Columns>(
+    columns: &C,
+    hints: &Hints<'_>,
+    key: &Key,
+    workspace: &mut Workspace,
+) -> Option<NumberedResult> {
+    let judge = Judge::new(columns, columns.first());
+    let mut sum = Sum::new(key);
+    let mut findings = Findings::default();
+    if !add_uses(columns, &hints.last, judge.row_codes, &mut sum) {
+        return None;
+    }
+    if columns.first() > 0 {
+        add_entries(&judge, &hints.last, &mut sum, &mut findings)?;
+    }
+    let live = add_exits(columns, &hints.exits, &mut sum, workspace.table())?;
+    (sum.total == [0; 2]).then(|| findings.finish_live(&judge, live))
+}
+
+wide! {
+/// {produced} - {consumed}; false if a hint is not below its own row, or cells of a row do not ascend.
+fn add_uses<C>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum) -> bool {
+    // Row and cell of the use before.
+    let mut before = (u32::MAX, 0);
+    let mut is_bad = false;
+    let mut chunks = Chunks::new(columns, 0..columns.rows());
+    while let Some((range, rows)) = chunks.next() {
+        let uses = Uses {
+            cells: &columns.cells()[range.clone()],
+            rows,
+            last: &last[range.clone()],
+            intx: &columns.intx()[range.clone()],
+            prev: &columns.prev()[range.clone()],
+            next: &columns.next()[range.clone()],
+            flags: &columns.flags()[range],
+        };
+        is_bad |= sum.add_uses(&uses, row_codes, before);
+        before = (rows[rows.len() - 1], uses.cells[rows.len() - 1]);
+    }
     !is_bad
+}
 }
 
 /// Whether a cell of a row is not above the one before it.
@@ -159,7 +251,8 @@ fn add_entries<C: Columns>(judge: &Judge<'_, C>, last: &[u32], sum: &mut Sum, fi
     // First use of the entry that reads, and that writes, by cell.
     let mut first = BTreeMap::<(u32, bool), Use>::new();
     let mut is_left_to_others = false;
-    each_chunk(columns, 0..columns.rows(), |uses, rows| {
+    let mut chunks = Chunks::new(columns, 0..columns.rows());
+    while let Some((uses, rows)) = chunks.next() {
         for (i, &row) in uses.zip(rows).filter(|(i, _)| columns.intx()[*i] < judge.row_codes) {
             let u = use_at(columns, row, columns.moves_of(row).start, i);
             is_left_to_others |= !matches!(judge.alone(&u), Alone::Demand) || !matches!(judge.enter(&u), Entry::Open);
@@ -168,38 +261,30 @@ fn add_entries<C: Columns>(judge: &Judge<'_, C>, last: &[u32], sum: &mut Sum, fi
             }
             first.entry((u.cell, u.write)).or_insert(u);
         }
-    });
+    }
     first.into_values().for_each(|u| findings.open(u));
     (!is_left_to_others).then_some(())
 }
 
+wide! {
 /// Exits, on the right, and from genesis entries, on the left; the table of live versions that is claimed.
-#[inline(always)]
-fn add_exits<C: Columns>(columns: &C, exits: &[ExitRow], sum: &mut Sum) -> Option<Vec<u64>> {
+fn add_exits<C>(columns: &C, exits: &[ExitRow], sum: &mut Sum, table: Vec<u64>) -> Option<Vec<u64>> {
     let ground = Ground::new(columns);
-    let is_genesis = columns.first() == 0;
-    let mut live = memory::room(exits.len());
-    let mut ends = [Token::default(); LOT];
-    let mut entries = [Token::default(); LOT];
+    let mut live = table;
+    memory::empty(&mut live, exits.len());
     for (cells, default) in covered(columns.defaults(), columns.cell_count()) {
-        for at in cells.clone().step_by(LOT) {
-            let lot = at..cells.end.min(at.saturating_add(LOT as u32));
-            let mut count = 0;
-            for (cell, exit) in lot.clone().zip(&exits[lot.start as usize..lot.end as usize]) {
-                let is_used = exit.last != LAST_NONE;
-                ends[count] = [cell, exit.last, exit.version, exit.value];
-                entries[count] = [cell, LAST_NONE, ground.virgin(), default.unwrap_or(0)];
-                count += usize::from(is_used);
-                live.push(select_unpredictable(is_used, entry(exit.version, exit.value), UNUSED));
-            }
-            sum.add(&mut ends[..count], false);
-            if is_genesis && count > 0 {
+        for first in cells.clone().step_by(LOT) {
+            let lot = first as usize..cells.end.min(first.saturating_add(LOT as u32)) as usize;
+            let entry = (columns.first() == 0).then(|| (ground.virgin(), default.unwrap_or(0)));
+            live.resize(lot.end, UNUSED);
+            let used = sum.add_exits(first, &exits[lot.clone()], entry, &mut live[lot]);
+            if used > 0 && entry.is_some() {
                 default?;
-                sum.add(&mut entries[..count], true);
             }
         }
     }
     Some(live)
+}
 }
 
 /// Ranges that tile all cells, each with its number for the default, where one is known.
@@ -218,6 +303,7 @@ fn covered(known: Vec<(Range<u32>, u32)>, cells: u32) -> Vec<(Range<u32>, Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::double_use::columns::CHUNK;
     use crate::double_use::tests::TestColumns;
     use alloy_primitives::{Address, U256};
     use manaflow_loader::model::{Cell, Location, Value};
@@ -259,10 +345,67 @@ mod tests {
             write: vec![false; count],
             ..TestColumns::default()
         };
-        let ascend = |columns: &TestColumns| add_uses(columns, &vec![0; count], 1, &mut Sum::new(&Key::default()));
+        let ascend = |columns: &TestColumns| {
+            let by = |mut sum| add_uses(columns, &vec![0; count], 1, &mut sum);
+            let plain = by(Sum::plain(&Key::default()));
+            assert_eq!(by(Sum::new(&Key::default())), plain);
+            plain
+        };
         assert!(ascend(&columns));
         columns.cells[CHUNK] = columns.cells[CHUNK - 1];
         assert!(!ascend(&columns));
+    }
+
+    /// Lots of every size up to two vectors and more, by vectors (where the processor has them) and by plain code.
+    #[test]
+    fn vectors_and_plain_code_give_one_sum() {
+        let mut random = crate::double_use::tests::Random(crate::double_use::tests::seed(51));
+        let key: Key = std::array::from_fn(|_| random.below(256) as u8);
+        for round in 0..2_000 {
+            let count = [round % 70, 500 + round % 13][usize::from(round % 9 == 0)];
+            let mut column = |most: usize| -> Vec<u32> {
+                (0..count).map(|_| if random.once_in(9) { u32::MAX } else { random.below(most) as u32 }).collect()
+            };
+            let (mut cells, mut rows, last) = (column(1_000_000), column(900_000), column(5));
+            let (intx, prev, next) = (column(usize::MAX), column(9), column(9));
+            // Mostly as they should be.
+            if round % 3 > 0 {
+                rows.iter_mut().for_each(|row| *row = (*row).clamp(5, u32::MAX - 9));
+                rows.sort_unstable();
+                cells.sort_unstable();
+                cells.dedup();
+                let missing = count - cells.len();
+                cells.splice(0..0, 0..missing as u32);
+            }
+            let flags: Vec<u8> = (0..count).map(|_| random.below(256) as u8).collect();
+            let before = (rows.first().copied().unwrap_or(0), random.below(2) as u32 * u32::MAX);
+            let uses = Uses {
+                cells: &cells,
+                rows: &rows,
+                last: &last,
+                intx: &intx,
+                prev: &prev,
+                next: &next,
+                flags: &flags,
+            };
+            let (mut plain, mut fast) = (Sum::plain(&key), Sum::new(&key));
+            if count > 0 && rows.iter().all(|row| *row < u32::MAX - 8) {
+                assert_eq!(fast.add_uses(&uses, 7, before), plain.add_uses(&uses, 7, before), "round {round}");
+                assert_eq!(fast.total, plain.total, "uses, round {round}");
+            }
+            let exit = |i: usize| ExitRow { last: last[i] % 3, version: intx[i], value: prev[i] };
+            let exits: Vec<ExitRow> = (0..count.min(LOT)).map(exit).collect();
+            for entry in [None, Some((0, 0)), Some((3, 4))] {
+                let (mut live, mut live_too) = (vec![7; exits.len()], vec![8; exits.len()]);
+                let used = fast.add_exits(9, &exits, entry, &mut live);
+                assert_eq!(plain.add_exits(9, &exits, entry, &mut live_too), used);
+                assert_eq!((live, fast.total), (live_too, plain.total), "exits, round {round}");
+            }
+            let tokens: Vec<Token> = (0..count).map(|i| [cells[i], rows[i], last[i], intx[i]]).collect();
+            fast.add(&mut tokens.clone(), round % 2 == 0);
+            plain.add(&mut tokens.clone(), round % 2 == 0);
+            assert_eq!(fast.total, plain.total, "tokens, round {round}");
+        }
     }
 
     /// Some builds keep tokens on the stack at a multiple of four bytes and of no more.
@@ -275,7 +418,7 @@ mod tests {
                     *word = i as u32;
                 }
                 let tokens: &mut [Token] = bytemuck::cast_slice_mut(&mut words[offset..]);
-                let mut sum = Sum::new(&[7; 32]);
+                let mut sum = Sum::plain(&[7; 32]);
                 sum.add(tokens, true);
                 sum.total
             })

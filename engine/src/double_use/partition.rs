@@ -3,24 +3,26 @@
 //! Cells are numbers and rows come in the order of locations, so one stable partition does for a sort: within a part of 2^16
 //! cells, uses stay in order, and `forward`'s table of the part is all that is needed. A use becomes a record of 16 bytes:
 //!
-//! | bits | word 0 | word 1 | word 2 | word 3 |
+//! | words | 0 | 1 | 2 | 3, by bits |
 //! |---|---|---|---|---|
-//! | use | 0..16 cell in its part, 16 write, 17..32 rows since the part's record before | intx | prev | next |
-//! | step | 0 | [`NONE`] | row | 0 |
+//! | use | prev | intx | next | 0..16 cell in its part, 16 write, 17..32 its row, modulo 2^15 |
+//! | step | row, a multiple of 2^15 | [`NONE`] | 0 | 0 |
 //!
-//! A step stands before a use that is too far from the record before it. Records collect in lines of 512 bytes and leave past
-//! the caches: what is written here is read again only when all of it is written. So it goes batch by batch: pieces of rows are
-//! partitioned on all workers, then parts are judged on all workers.
+//! A step says what a row is added to: each part has one in front, and one more wherever rows pass a multiple of 2^15. So what a
+//! record is depends on no record before it, and eight are made at once. Records collect in lines of 512 bytes and leave past
+//! the caches, one line after the other, whichever part it is of: what is written here is read again only when all of it is
+//! written. So it goes batch by batch: pieces of rows are partitioned on all workers, then parts are judged on all workers.
 //! Memory: 16 bytes a use of a batch, 8 bytes a cell, and what is found. No order of parts or workers changes a result.
 
-use super::columns::{CHUNK, Columns, Use, each_chunk, use_at};
+use super::columns::{Bounds, CHUNK, Chunks, Columns, Malformed, Use, check_numbers, use_at};
 use super::findings::{Findings, Judge, NONE};
 use super::forward::{self, Ground};
-use super::memory::{self, LINE, Line, Record, Records, prefetch};
+use super::memory::{self, Chain, Parts, Record, Run, prefetch};
 use super::result::NumberedResult;
 use super::wide::wide;
 use crate::cpu::carry;
 use crate::search::first_row_where;
+use manaflow_loader::file::layout::FLAG_WRITE;
 use rayon::prelude::*;
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -34,8 +36,12 @@ const PIECE_BITS: u32 = 16;
 /// Bytes of a record.
 pub(super) const RECORD_BYTES: u64 = size_of::<Record>() as u64;
 
+/// Bit of a record of a write.
 const WRITE: u32 = 1 << 16;
-const FAR: u32 = 1 << 15;
+/// Records that are asked for ahead of their turn.
+const AHEAD: usize = 256;
+/// Bits of a row that a use's record has.
+const ROW_BITS: u32 = 15;
 
 /// Sizes that change no result.
 #[derive(Clone, Copy, Debug)]
@@ -68,20 +74,49 @@ pub(super) fn pieces(uses: usize) -> usize {
     rayon::current_num_threads().min(uses >> PIECE_BITS)
 }
 
-/// Memory of records, kept for the next segment: its first touch costs as much as all that is done with it later.
+/// Memory of records, tables and uses, kept for the next segment: its first touch costs as much as all that is done with it later.
 #[derive(Default, Debug)]
 pub struct Workspace {
     lists: Vec<Parts>,
+    tables: Vec<Vec<u64>>,
+    uses: Vec<Use>,
 }
 
-/// Judges a segment.
-pub(super) fn run<C: Columns>(columns: &C, sizes: Sizes, workspace: &mut Workspace) -> NumberedResult {
+impl Workspace {
+    /// Takes the memory of a result that nobody needs any more.
+    pub fn take_back(&mut self, result: NumberedResult) {
+        self.tables.push(result.exits.into_table());
+    }
+
+    /// A table that is no longer needed, or none that has room.
+    pub(super) fn table(&mut self) -> Vec<u64> {
+        self.tables.pop().unwrap_or_default()
+    }
+
+    /// Places for so many uses, with anything in them.
+    pub(super) fn uses(&mut self, count: usize) -> &mut [Use] {
+        if self.uses.len() < count {
+            memory::empty(&mut self.uses, count);
+            self.uses.resize(count, Use::default());
+        }
+        &mut self.uses[..count]
+    }
+}
+
+/// Judges a segment, if all but the numbers is checked. Errors: a number that is out of bounds.
+pub(super) fn run<C: Columns>(
+    columns: &C,
+    sizes: Sizes,
+    workspace: &mut Workspace,
+) -> Result<NumberedResult, Malformed> {
     let Sizes { bits, batch, pieces } = sizes;
     assert!(bits <= PART_BITS_MOST, "a record has 16 bits for a cell");
     let judge = Judge::new(columns, columns.first());
     let ground = Ground::new(columns);
     let stage = carry();
-    let mut live = memory::table(forward::UNUSED, columns.cell_count() as usize);
+    let mut live = workspace.table();
+    memory::empty(&mut live, columns.cell_count() as usize);
+    live.resize(columns.cell_count() as usize, forward::UNUSED);
     let mut findings = Findings::default();
     if workspace.lists.len() < pieces.max(1) {
         workspace.lists.resize_with(pieces.max(1), Parts::default);
@@ -90,11 +125,10 @@ pub(super) fn run<C: Columns>(columns: &C, sizes: Sizes, workspace: &mut Workspa
     let batches = cut(columns, 0..columns.rows(), columns.cells().len().div_ceil(batch.max(1)));
     for (n, rows) in batches.into_iter().enumerate() {
         let pieces = cut(columns, rows, pieces);
-        let write = |(list, rows): (&mut Parts, _)| {
-            let records = std::mem::take(&mut list.records);
-            *list = stage.within(|| wide(|| partition(columns, rows, bits, records)));
-        };
-        lists.par_iter_mut().zip(pieces).for_each(write);
+        let write = |(list, rows): (&mut Parts, _)| stage.within(|| partition(columns, rows, bits, list));
+        if !lists.par_iter_mut().zip(pieces).map(write).reduce(|| true, |a, b| a & b) {
+            return Err(check_numbers(columns).expect_err("some number is out of bounds"));
+        }
         let walk = |(part, table): (usize, &mut [u64])| {
             stage.within(|| {
                 let mut findings = Findings::default();
@@ -105,7 +139,7 @@ pub(super) fn run<C: Columns>(columns: &C, sizes: Sizes, workspace: &mut Workspa
                     _ => (0..table.len()).step_by(8).for_each(|place| prefetch(table, place)),
                 }
                 for list in &*lists {
-                    wide(|| Walk::new(&judge, &ground, first, table, &mut findings).take(list.part(part), 0));
+                    walk_part(&mut Walk::new(&judge, &ground, first, table, &mut findings), list.part(part));
                 }
                 findings
             })
@@ -113,7 +147,14 @@ pub(super) fn run<C: Columns>(columns: &C, sizes: Sizes, workspace: &mut Workspa
         let found: Vec<Findings> = live.par_chunks_mut(1 << bits).enumerate().map(walk).collect();
         found.into_iter().for_each(|f| findings.append(f));
     }
-    findings.finish_live(&judge, live)
+    Ok(findings.finish_live(&judge, live))
+}
+
+wide! {
+/// A part's records go through its table.
+fn walk_part<C>(walk: &mut Walk<'_, '_, C>, records: Chain<'_>) -> () {
+    walk.take(&records, 0);
+}
 }
 
 /// Rows in pieces of about as many uses.
@@ -142,8 +183,8 @@ pub(super) struct Walk<'a, 'b, C> {
     first: u32,
     table: &'a mut [u64],
     findings: &'a mut Findings,
-    /// Version code of the row that the last record is of.
-    code: u32,
+    /// Version code that a record's row is added to.
+    base: u32,
 }
 
 impl<'a, 'b, C: Columns> Walk<'a, 'b, C> {
@@ -154,187 +195,130 @@ impl<'a, 'b, C: Columns> Walk<'a, 'b, C> {
         table: &'a mut [u64],
         findings: &'a mut Findings,
     ) -> Self {
-        Self { judge, ground, first, table, findings, code: judge.row_codes }
+        Self { judge, ground, first, table, findings, base: judge.row_codes }
     }
 
     /// Takes the records from a place on; those before it were taken, and go back to the beginning of the row at least.
     #[inline(always)]
-    pub fn take(&mut self, records: &[Record], from: usize) {
+    pub fn take(&mut self, records: &(impl Run + ?Sized), from: usize) {
         let judge = self.judge;
-        let mut code = self.code;
-        for (i, &[word, intx, prev, next]) in records.iter().enumerate().skip(from) {
-            if intx == NONE {
-                code = prev + judge.row_codes;
-                continue;
+        let (mut base, mut at) = (self.base, from);
+        while at < records.len() {
+            let together = records.from(at);
+            records.ask_beyond(at);
+            for (i, &[prev, intx, next, word]) in together.iter().enumerate() {
+                // Beyond the end of a page nobody else looks ahead.
+                prefetch(together, i + AHEAD);
+                if intx == NONE {
+                    base = prev + judge.row_codes;
+                    continue;
+                }
+                let code = base + (word >> 17);
+                let is_write = word & WRITE != 0;
+                let live = &mut self.table[(word & 0xffff) as usize];
+                if *live != forward::entry(intx, prev) || self.ground.is_more(intx, code, is_write, judge.row_codes) {
+                    let cell = self.first + (word & 0xffff);
+                    let u = find(judge.columns, records, at + i, cell, word, code - judge.row_codes);
+                    forward::demand(judge, live, u, self.findings);
+                }
+                *live = select_unpredictable(is_write, forward::entry(code, next), *live);
             }
-            code += word >> 17;
-            let is_write = word & WRITE != 0;
-            let live = &mut self.table[(word & 0xffff) as usize];
-            if *live != forward::entry(intx, prev) || self.ground.is_more(intx, code, is_write, judge.row_codes) {
-                let cell = self.first + (word & 0xffff);
-                let u = find(judge.columns, &records[..i], cell, word, code - judge.row_codes);
-                forward::demand(judge, live, u, self.findings);
-            }
-            *live = select_unpredictable(is_write, forward::entry(code, next), *live);
+            at += together.len();
         }
-        self.code = code;
+        self.base = base;
     }
 
-    /// Where the row of the last record begins, or its step.
+    /// Where the row of the last record begins.
     pub fn row_start(records: &[Record]) -> usize {
-        let begins_row = |&[word, intx, ..]: &Record| intx == NONE || word >> 17 != 0;
-        records.iter().rposition(begins_row).unwrap_or(0)
+        let Some(&[.., last]) = records.last() else { return 0 };
+        let is_before = |&[_, intx, _, word]: &Record| intx == NONE || (word ^ last) >> 17 != 0;
+        records.iter().rposition(is_before).map_or(0, |before| before + 1)
     }
 }
 
 /// The use behind a record: of several on one cell in one row, as many lie before it here as there.
 #[cold]
 #[inline(never)]
-fn find<C: Columns>(columns: &C, before: &[Record], cell: u32, word: u32, row: u32) -> Use {
-    let mut earlier = 0;
-    let mut is_same_row = word >> 17 == 0;
-    for &[other, intx, ..] in before.iter().rev() {
-        if !is_same_row || intx == NONE {
-            break;
-        }
-        earlier += usize::from((other ^ word) & 0xffff == 0);
-        is_same_row = other >> 17 == 0;
-    }
+fn find<C: Columns>(
+    columns: &C,
+    records: &(impl Run + ?Sized),
+    at: usize,
+    cell: u32,
+    word: u32,
+    row: u32,
+) -> Use {
+    let is_same_row = |&[_, intx, _, other]: &Record| intx != NONE && (other ^ word) >> 17 == 0;
+    let of_row = (0..at).rev().map(|before| records.from(before)[0]).take_while(is_same_row);
+    let earlier = of_row.filter(|[.., other]| (other ^ word) & 0xffff == 0).count();
     let range = columns.moves_of(row);
     let i = range.clone().filter(|&i| columns.cells()[i] == cell).nth(earlier).expect("the record was made of a use");
     use_at(columns, row, range.start, i)
 }
 
-/// Records by part.
-#[derive(Default, Debug)]
-struct Parts {
-    records: Records,
-    /// Of each part, in records.
-    ranges: Vec<Range<usize>>,
+/// What records go to.
+pub(super) trait Out {
+    /// Takes uses: the cell of each, whose high bits name its part, and its record.
+    fn put_each(&mut self, cells: &[u32], bits: u32, records: &[Record]);
+    /// Takes a record to every part.
+    fn put_to_all(&mut self, record: Record);
 }
 
-impl Parts {
-    fn part(&self, part: usize) -> &[Record] {
-        self.records.slice(self.ranges[part].clone())
-    }
-}
-
-/// Uses for each part. Four counts in turn, so that a hot cell does not wait for its own.
+/// The records of rows, in order; false, and not all of them, if a number is out of bounds.
 #[inline(always)]
-fn histogram(cells: &[u32], parts: usize, bits: u32) -> Vec<usize> {
-    let mut counts = vec![[0u32; 4]; parts];
-    let mut quads = cells.chunks_exact(4);
-    for quad in &mut quads {
-        for (lane, cell) in quad.iter().enumerate() {
-            counts[(cell >> bits) as usize][lane] += 1;
-        }
-    }
-    for cell in quads.remainder() {
-        counts[(cell >> bits) as usize][0] += 1;
-    }
-    counts.iter().map(|lanes| lanes.iter().map(|&n| n as usize).sum()).collect()
-}
-
-/// How many records rows may give each part.
-pub(super) struct Shape {
-    pub most: Vec<usize>,
-}
-
-impl Shape {
-    pub fn new<C: Columns>(columns: &C, rows: &Range<u32>, bits: u32) -> Self {
-        let parts = (columns.cell_count() >> bits) as usize + 1;
-        let uses = uses_of(columns, rows);
-        // Each step but the first brings the part's row on by FAR at least.
-        let steps = rows.len() / FAR as usize + 2;
-        let most = |n| if n == 0 { 0 } else { n + steps };
-        Self { most: histogram(&columns.cells()[uses], parts, bits).into_iter().map(most).collect() }
-    }
-}
-
-/// The records of rows, in order, each with its part. Each part begins with a step.
-#[inline(always)]
-pub(super) fn each_record<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, mut put: impl FnMut(usize, Record)) {
-    let parts = (columns.cell_count() >> bits) as usize + 1;
-    let mut newest = vec![i64::from(rows.start) - i64::from(FAR); parts];
-    // First words, then records, then their ways: each loop by itself is short enough to be done at several places at once.
-    let mut words = [0; CHUNK];
+pub(super) fn each_record<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, out: &mut impl Out) -> bool {
+    let bounds = Bounds::new(columns);
+    let mut step = None;
+    // First records, then their ways: each loop by itself is short enough to be done at several places at once.
     let mut records = [Record::default(); CHUNK];
-    let mut steps: Vec<usize> = Vec::new();
-    each_chunk(columns, rows, |uses, rows| {
+    let mut chunks = Chunks::new(columns, rows);
+    while let Some((uses, rows)) = chunks.next() {
         let cells = &columns.cells()[uses.clone()];
-        for (i, ((&cell, &row), word)) in cells.iter().zip(rows).zip(&mut words).enumerate() {
-            let newest = &mut newest[(cell >> bits) as usize];
-            // Below FAR, or a step tells the row.
-            let mut distance = (i64::from(row) - *newest) as u32;
-            *newest = i64::from(row);
-            if distance >= FAR {
-                steps.push(i);
-                distance = 0;
-            }
-            let flag = u32::from(columns.is_write(uses.start + i)) << 16;
-            *word = cell & ((1 << bits) - 1) | flag | distance << 17;
+        let places = cells.iter().zip(rows).zip(&columns.flags()[uses.clone()]);
+        let demands = columns.intx()[uses.clone()].iter().zip(&columns.prev()[uses.clone()]);
+        let each = places.zip(demands.zip(&columns.next()[uses]));
+        let mut most = (0, 0);
+        for (record, (((&cell, &row), &flags), ((&intx, &prev), &next))) in records.iter_mut().zip(each) {
+            most = (most.0.max(cell), most.1.max(intx));
+            let write = if flags & FLAG_WRITE != 0 { WRITE } else { 0 };
+            *record = [prev, intx, next, cell & ((1 << bits) - 1) | write | row << (32 - ROW_BITS)];
         }
-        let intx = words.iter().zip(&columns.intx()[uses.clone()]);
-        let values = columns.prev()[uses.clone()].iter().zip(&columns.next()[uses.clone()]);
-        for (record, ((&word, &intx), (&prev, &next))) in records.iter_mut().zip(intx.zip(values)) {
-            *record = [word, intx, prev, next];
+        if !bounds.hold(most) {
+            return false;
         }
         let mut from = 0;
-        for &step in steps.iter().chain([&cells.len()]) {
-            for (&cell, &record) in cells[from..step].iter().zip(&records[from..step]) {
-                put((cell >> bits) as usize, record);
+        while from < rows.len() {
+            let here = rows[from] >> ROW_BITS;
+            if step.replace(here) != Some(here) {
+                out.put_to_all([here << ROW_BITS, NONE, 0, 0]);
             }
-            if let Some(&row) = rows.get(step) {
-                put((cells[step] >> bits) as usize, [0, NONE, row, 0]);
-            }
-            from = step;
-        }
-        steps.clear();
-    });
-}
-
-#[inline(always)]
-fn partition<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, mut records: Records) -> Parts {
-    let shape = Shape::new(columns, &rows, bits);
-    let mut total = 0;
-    let mut starts = Vec::with_capacity(shape.most.len());
-    for most in shape.most {
-        starts.push(total * LINE);
-        total += most.div_ceil(LINE);
-    }
-    records.empty(total);
-    let lines = vec![Line::default(); starts.len()];
-    let mut out = Writer { records, lines, next: starts.clone() };
-    each_record(columns, rows, bits, |part, record| out.put(part, record));
-    out.finish(starts)
-}
-
-/// Records on their way to their parts.
-struct Writer {
-    records: Records,
-    /// Of each part, the line that is not full yet.
-    lines: Vec<Line>,
-    /// Of each part, the place of its next record.
-    next: Vec<usize>,
-}
-
-impl Writer {
-    #[inline(always)]
-    fn put(&mut self, part: usize, record: Record) {
-        let place = self.next[part];
-        self.lines[part].0[place % LINE] = record;
-        self.next[part] = place + 1;
-        if place % LINE == LINE - 1 {
-            self.records.stream(place / LINE, &self.lines[part]);
+            let end = match rows[rows.len() - 1] >> ROW_BITS == here {
+                true => rows.len(),
+                false => rows.partition_point(|row| row >> ROW_BITS <= here),
+            };
+            out.put_each(&cells[from..end], bits, &records[from..end]);
+            from = end;
         }
     }
+    true
+}
 
-    fn finish(mut self, starts: Vec<usize>) -> Parts {
-        for (line, &next) in self.lines.iter().zip(&self.next).filter(|(_, next)| **next % LINE > 0) {
-            self.records.stream(next / LINE, line);
-        }
-        self.records.settle();
-        let ranges = starts.into_iter().zip(self.next).map(|(start, end)| start..end).collect();
-        Parts { records: self.records, ranges }
-    }
+/// Parts that cells are dealt to.
+pub(super) fn parts<C: Columns>(columns: &C, bits: u32) -> usize {
+    (columns.cell_count() >> bits) as usize + 1
+}
+
+/// Steps that rows bring to a part at most.
+fn steps(rows: &Range<u32>) -> usize {
+    (rows.len() >> ROW_BITS) + 2
+}
+
+wide! {
+/// The uses of rows by part; false, and not all of them, if a number is out of bounds.
+fn partition<C>(columns: &C, rows: Range<u32>, bits: u32, out: &mut Parts) -> bool {
+    let parts = parts(columns, bits);
+    out.empty(parts, uses_of(columns, &rows).len() + parts * steps(&rows));
+    let is_within = each_record(columns, rows, bits, out);
+    out.finish();
+    is_within
+}
 }

@@ -2,6 +2,7 @@
 
 use super::columns::{Columns, Malformed, check};
 use super::multiset::{self, Hints};
+use super::partition::Workspace;
 use super::result::SegmentResult;
 use super::{forward, merge, reverse, shards, sum};
 use crate::search::first_row_where;
@@ -49,13 +50,16 @@ impl Procedure {
     /// The same without looking at what a segment may say of versions.
     pub(super) fn run<C: Columns>(self, columns: &C) -> Result<SegmentResult, Malformed> {
         let result = match self {
-            Self::Forward => forward::run(columns),
+            Self::Forward => forward::run(columns, &mut Workspace::default())?,
             Self::Reverse => reverse::run(columns),
-            Self::Shards => shards::in_order(columns),
+            Self::Shards => shards::in_order(columns, &mut Workspace::default())?,
             Self::Merge(pieces) => return merged(columns, pieces.max(1)),
             Self::Sum => {
-                let confirmed = sum::drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key));
-                confirmed.unwrap_or_else(|| shards::in_order(columns))
+                let confirmed = sum::drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key, &mut Workspace::default()));
+                match confirmed {
+                    Some(result) => result,
+                    None => shards::in_order(columns, &mut Workspace::default())?,
+                }
             }
         };
         Ok(result.resolve(columns))
@@ -67,9 +71,9 @@ fn merged<C: Columns>(columns: &C, pieces: u32) -> Result<SegmentResult, Malform
     let at = |n: u32| first + (u128::from(blocks) * u128::from(n) / u128::from(pieces)) as u64;
     let piece = |n: u32| {
         let cut = Cut::new(columns, at(n)..at(n + 1));
-        forward::run(&cut).resolve(&cut)
+        forward::run(&cut, &mut Workspace::default()).map(|result| result.resolve(&cut))
     };
-    (1..pieces).try_fold(piece(0), |before, n| merge::merge(&before, &piece(n)))
+    (1..pieces).try_fold(piece(0)?, |before, n| merge::merge(&before, &piece(n)?))
 }
 
 /// Some blocks of a segment as columns of their own: what lies outside of them is a foreign version.

@@ -60,6 +60,13 @@ pub(super) fn run<C: Columns>(columns: &C) -> NumberedResult {
     reverse.result()
 }
 
+wide! {
+/// With the instructions that the processor has.
+fn take_rows<C>(reverse: &mut Reverse<'_, C>, rows: Range<u32>) -> () {
+    reverse.take_rows(rows);
+}
+}
+
 impl<'a, C: Columns> Reverse<'a, C> {
     /// Begins after the tip. Errors: columns that are no segment's.
     pub fn new(columns: &'a C) -> Result<Self, Malformed> {
@@ -83,7 +90,7 @@ impl<'a, C: Columns> Reverse<'a, C> {
         let columns = self.judge.columns;
         let block = columns.location(self.row.checked_sub(1)?).block();
         let first = first_row_where(0..self.row, |row| columns.location(row).block() >= block);
-        wide(|| self.take_rows(first..self.row));
+        take_rows(self, first..self.row);
         self.row = first;
         Some(block)
     }

@@ -8,15 +8,16 @@
 
 #[cfg(test)]
 use super::columns::use_at;
-use super::columns::{Columns, Malformed, Use, check};
+use super::columns::{Columns, Malformed, Use, check, check_but_numbers, check_numbers};
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge};
-use super::memory;
 use super::partition::{self, Sizes, Workspace};
+use super::forward::{self, Ground};
 use super::result::NumberedResult;
 use super::spill::{self, Spill};
+use crate::cpu::carry;
 use rayon::prelude::*;
-use rdst::{RadixKey, RadixSort};
+use std::hint::select_unpredictable;
 use std::io;
 
 /// Parts a thread at least: enough to even out cells of very different use.
@@ -33,34 +34,44 @@ pub fn shards<C: Columns>(columns: &C) -> Result<NumberedResult, Malformed> {
 
 /// The same in memory that may be used again. Errors: columns that are no segment's.
 pub fn shards_in<C: Columns>(columns: &C, workspace: &mut Workspace) -> Result<NumberedResult, Malformed> {
-    check(columns)?;
-    Ok(partition::run(columns, Sizes::of(columns, u64::MAX).expect("there is room for one batch"), workspace))
+    check_but_numbers(columns)?;
+    in_order(columns, workspace)
 }
 
 /// The same within a bound on memory: records that exceed it go to disk.
 ///
 /// Errors: columns that are no segment's; the disk.
 pub fn shards_within<C: Columns>(columns: &C, spill: Spill<'_>) -> Result<io::Result<NumberedResult>, Malformed> {
-    check(columns)?;
-    Ok(match Sizes::of(columns, spill.memory) {
-        Some(sizes) => Ok(partition::run(columns, sizes, &mut Workspace::default())),
-        None => spill::run(columns, partition::pieces(columns.cells().len()), spill),
-    })
+    check_but_numbers(columns)?;
+    match Sizes::of(columns, spill.memory) {
+        Some(sizes) => partition::run(columns, sizes, &mut Workspace::default()).map(Ok),
+        None => {
+            check_numbers(columns)?;
+            Ok(spill::run(columns, partition::pieces(columns.cells().len()), spill))
+        }
+    }
 }
 
-/// By partition, in memory.
-pub(super) fn in_order<C: Columns>(columns: &C) -> NumberedResult {
-    partition::run(
-        columns,
-        Sizes::of(columns, u64::MAX).expect("there is room for one batch"),
-        &mut Workspace::default(),
-    )
+/// By partition, in memory, if all but the numbers is checked. Errors: a number that is out of bounds.
+pub(super) fn in_order<C: Columns>(columns: &C, workspace: &mut Workspace) -> Result<NumberedResult, Malformed> {
+    partition::run(columns, Sizes::of(columns, u64::MAX).expect("there is room for one batch"), workspace)
 }
 
 /// Judges a segment whose uses arrive in any order; `columns` gives versions, cells, values and locations only.
 ///
 /// Errors: uses whose numbers are out of bounds, or columns that are no segment's.
 pub fn shards_of<C: Columns>(columns: &C, uses: &[Use]) -> Result<NumberedResult, Malformed> {
+    shards_of_in(columns, uses, &mut Workspace::default())
+}
+
+/// The same in memory that may be used again.
+///
+/// Errors: uses whose numbers are out of bounds, or columns that are no segment's.
+pub fn shards_of_in<C: Columns>(
+    columns: &C,
+    uses: &[Use],
+    workspace: &mut Workspace,
+) -> Result<NumberedResult, Malformed> {
     check(columns)?;
     let codes = columns.foreign().len() as u64 + u64::from(columns.rows());
     for (i, u) in uses.iter().enumerate() {
@@ -71,7 +82,7 @@ pub fn shards_of<C: Columns>(columns: &C, uses: &[Use]) -> Result<NumberedResult
         }
     }
     let parts = (rayon::current_num_threads() * PARTS_PER_THREAD).max((uses.len() >> PART_BITS).min(PARTS_MOST));
-    Ok(run(columns, uses, parts))
+    Ok(run(columns, uses, parts, workspace))
 }
 
 /// All uses of a segment.
@@ -84,59 +95,93 @@ pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
     (0..columns.rows()).flat_map(of_row).collect()
 }
 
-pub(super) fn run<C: Columns>(columns: &C, uses: &[Use], parts: usize) -> NumberedResult {
+pub(super) fn run<C: Columns>(
+    columns: &C,
+    uses: &[Use],
+    parts: usize,
+    workspace: &mut Workspace,
+) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
-    let parts = parts.max(1);
-    let cells = u64::from(columns.cell_count()).max(1);
-    // Below `parts`, since cell < cells.
-    let part_of = |u: &Use| (u64::from(u.cell) * parts as u64 / cells) as usize;
-    let mut counts = vec![0; parts];
-    uses.iter().for_each(|u| counts[part_of(u)] += 1);
+    let ground = Ground::new(columns);
+    let cells = columns.cell_count() as usize;
+    // About as many parts, each of 2^bits cells.
+    let bits = (cells / parts.max(1)).max(1).ilog2();
+    let mut counts = vec![0; (cells >> bits) + 1];
+    uses.iter().for_each(|u| counts[u.cell as usize >> bits] += 1);
     let begin = |at: &mut usize, count: &usize| {
         *at += count;
         Some(*at - count)
     };
     let mut next: Vec<usize> = counts.iter().scan(0, begin).collect();
-    let mut sorted = memory::room(uses.len());
-    sorted.extend_from_slice(uses);
+    let mut live = ground.table(workspace.table(), columns.cell_count());
+    let mut left = workspace.uses(uses.len());
     for u in uses {
-        let place = &mut next[part_of(u)];
-        sorted[*place] = *u;
+        let place = &mut next[u.cell as usize >> bits];
+        left[*place] = *u;
         *place += 1;
     }
-    let mut left = &mut sorted[..];
-    let buckets: Vec<&mut [Use]> =
-        counts.into_iter().map(|count| left.split_off_mut(..count).expect("counts add up")).collect();
-    let found: Vec<Findings> = (buckets.into_par_iter())
-        .map(|uses| {
-            sort(uses);
+    let buckets = counts.into_iter().map(|count| left.split_off_mut(..count).expect("counts add up"));
+    let buckets: Vec<(usize, &mut [Use])> = buckets.enumerate().collect();
+    let stage = carry();
+    let walk = |order: &mut Order, ((part, uses), live): ((usize, &mut [Use]), &mut [u64])| {
+        stage.within(|| {
             let mut findings = Findings::default();
-            for of_cell in uses.chunk_by(|a, b| a.cell == b.cell) {
-                compare(&judge, of_cell, &mut findings);
-            }
+            order.each(uses, part << bits, live.len(), |u| {
+                let live = &mut live[u.cell as usize - (part << bits)];
+                let code = u.row + judge.row_codes;
+                if *live != forward::entry(u.intx, u.prev) || ground.is_more(u.intx, code, u.write, judge.row_codes) {
+                    forward::demand(&judge, live, *u, &mut findings);
+                }
+                *live = select_unpredictable(u.write, forward::entry(code, u.next), *live);
+            });
             findings
         })
-        .collect();
+    };
+    let parts = buckets.into_par_iter().zip(live.par_chunks_mut(1 << bits));
+    let found: Vec<Findings> = parts.map_init(Order::default, walk).collect();
     let mut findings = Findings::default();
     found.into_iter().for_each(|f| findings.append(f));
-    findings.finish(&judge)
+    findings.finish_live(&judge, live)
 }
 
-/// Sorts by cell, row and place.
-fn sort(uses: &mut [Use]) {
-    uses.radix_sort_builder().with_parallel(false).sort();
-    // Of one cell in one row there is one use, unless somebody lies.
-    for of_row in uses.chunk_by_mut(|a, b| (a.cell, a.row) == (b.cell, b.row)).filter(|of_row| of_row.len() > 1) {
-        of_row.sort_unstable_by_key(|u| u.place);
-    }
+/// The order of uses by cell, row and place, and the memory that it takes to find it.
+#[derive(Default)]
+struct Order {
+    /// Of each cell, where its keys begin, then where the next one goes.
+    starts: Vec<u32>,
+    /// Row and number of each use, by cell.
+    keys: Vec<u64>,
 }
 
-/// By cell and row.
-impl RadixKey for Use {
-    const LEVELS: usize = 8;
-
-    fn get_level(&self, level: usize) -> u8 {
-        ((u64::from(self.cell) << 32 | u64::from(self.row)) >> (8 * level)) as u8
+impl Order {
+    /// Takes uses of `cells` cells from a first one on, in order.
+    fn each(&mut self, uses: &[Use], first: usize, cells: usize, mut take: impl FnMut(&Use)) {
+        let cell = |u: &Use| u.cell as usize - first;
+        self.starts.clear();
+        self.starts.resize(cells + 1, 0);
+        uses.iter().for_each(|u| self.starts[cell(u) + 1] += 1);
+        for i in 1..=cells {
+            self.starts[i] += self.starts[i - 1];
+        }
+        self.keys.resize(uses.len(), 0);
+        for (i, u) in (0..).zip(uses) {
+            let start = &mut self.starts[cell(u)];
+            self.keys[*start as usize] = u64::from(u.row) << 32 | i;
+            *start += 1;
+        }
+        let row = |key: u64| (key >> 32) as u32;
+        let place = |key: u64| uses[key as u32 as usize].place;
+        let mut start = 0;
+        for end in &self.starts[..cells] {
+            let keys = &mut self.keys[start..*end as usize];
+            start = *end as usize;
+            keys.sort_unstable();
+            // Of one cell in one row there is one use, unless somebody lies.
+            if keys.windows(2).any(|pair| row(pair[0]) == row(pair[1])) {
+                keys.sort_unstable_by_key(|key| (row(*key), place(*key)));
+            }
+            keys.iter().for_each(|key| take(&uses[*key as u32 as usize]));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Partition out of core: the records of `partition`, on disk in between.
 //!
-//! Pieces of rows are partitioned as there, but a part's records leave in longer runs for the part's place in a file without name;
+//! Pieces of rows are partitioned as there, but a part's records leave in longer runs, one after the other, for a file without name;
 //! then each part is read once, in order, through the table of live versions. A record is written once and read once.
 //! Memory: 8 bytes a cell (the result), a run a part and piece, a window a worker. Disk: 16 bytes a use.
 //! No size of run, window or piece changes a result.
@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::findings::{Findings, Judge};
 use super::forward::{self, Ground};
 use super::memory::{self, Record};
-use super::partition::{PART_BITS, RECORD_BYTES, Shape, Walk, cut, each_record};
+use super::partition::{Out, PART_BITS, RECORD_BYTES, Walk, cut, each_record, parts};
 use super::result::NumberedResult;
 use crate::cpu::carry;
 use manaflow_loader::Scratch;
@@ -17,7 +17,6 @@ use rayon::prelude::*;
 use std::io::Result;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Mutex;
 
 /// How much memory records may take, and where the others go.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +35,8 @@ const WINDOW: usize = 1 << 16;
 /// Judges a segment, cut into so many pieces of rows. Errors: the disk.
 pub(super) fn run<C: Columns>(columns: &C, pieces: usize, spill: Spill<'_>) -> Result<NumberedResult> {
     let pieces = pieces.max(1);
-    let parts = (columns.cell_count() >> PART_BITS) as usize + 1;
-    let run = (spill.memory / 2 / (parts * pieces) as u64 / RECORD_BYTES) as usize;
+    let runs = parts(columns, PART_BITS) * pieces;
+    let run = (spill.memory / 2 / runs as u64 / RECORD_BYTES) as usize;
     with(columns, PART_BITS, pieces, (run.clamp(RUN.start, RUN.end), WINDOW), spill.folder)
 }
 
@@ -72,75 +71,85 @@ pub(super) fn with<C: Columns>(
 /// The records of some rows, on disk, by part.
 struct Spilled {
     file: Scratch,
-    /// Of each part, in records.
-    ranges: Vec<Range<u64>>,
+    /// Records of a run; the last of a part may have fewer.
+    run: usize,
+    /// Records in the file.
+    written: u64,
+    parts: Vec<Part>,
+    /// The first failure: nothing is written after it.
+    failed: Option<std::io::Error>,
+}
+
+impl Out for Spilled {
+    fn put_each(&mut self, cells: &[u32], bits: u32, records: &[Record]) {
+        cells.iter().zip(records).for_each(|(cell, &record)| self.put((cell >> bits) as usize, record));
+    }
+
+    fn put_to_all(&mut self, record: Record) {
+        (0..self.parts.len()).for_each(|part| self.put(part, record));
+    }
+}
+
+#[derive(Clone, Default)]
+struct Part {
+    /// Records that have not left yet.
+    waiting: Vec<Record>,
+    /// Where runs begin in the file, in records.
+    runs: Vec<u64>,
+    /// Records in runs.
+    count: usize,
 }
 
 impl Spilled {
     fn new<C: Columns>(columns: &C, rows: Range<u32>, bits: u32, run: usize, folder: &Path) -> Result<Self> {
-        let shape = Shape::new(columns, &rows, bits);
-        let mut starts = Vec::with_capacity(shape.most.len());
-        let mut total = 0;
-        for most in &shape.most {
-            starts.push(total);
-            total += *most as u64;
+        let parts = vec![Part::default(); parts(columns, bits)];
+        let mut out = Self { file: Scratch::new(folder)?, run, written: 0, parts, failed: None };
+        assert!(each_record(columns, rows, bits, &mut out), "numbers are checked before a file is written");
+        (0..out.parts.len()).for_each(|part| out.flush(part));
+        out.parts.iter_mut().for_each(|part| part.waiting = Vec::new());
+        out.failed.take().map_or(Ok(out), Err)
+    }
+
+    fn put(&mut self, part: usize, record: Record) {
+        let waiting = &mut self.parts[part].waiting;
+        waiting.push(record);
+        if waiting.len() == self.run {
+            self.flush(part);
         }
-        let mut out = Out {
-            file: Scratch::new(folder)?,
-            runs: vec![Vec::with_capacity(run); starts.len()],
-            next: starts.clone(),
-        };
-        // The first failure ends the writing; records that come after it go nowhere.
-        let failed = Mutex::new(None);
-        each_record(columns, rows, bits, |part, record| {
-            let of_part = &mut out.runs[part];
-            of_part.push(record);
-            if of_part.len() == run
-                && let Err(error) = out.flush(part)
-            {
-                failed.lock().map(|mut failed| failed.get_or_insert(error).kind()).ok();
-                out.runs[part].clear();
-            }
-        });
-        if let Some(error) = failed.into_inner().ok().flatten() {
-            return Err(error);
+    }
+
+    /// What waits leaves.
+    fn flush(&mut self, part: usize) {
+        let Part { waiting, runs, count } = &mut self.parts[part];
+        if self.failed.is_none() {
+            self.failed = self.file.write_at(bytemuck::cast_slice(waiting), self.written * RECORD_BYTES).err();
         }
-        (0..starts.len()).try_for_each(|part| out.flush(part))?;
-        let ranges = starts.into_iter().zip(out.next).map(|(start, end)| start..end).collect();
-        Ok(Self { file: out.file, ranges })
+        runs.push(self.written);
+        *count += waiting.len();
+        self.written += waiting.len() as u64;
+        waiting.clear();
     }
 
     /// A part's records, in order, a window at a time. What a window has of a row is kept before the next one: a suspicious use
     /// looks back as far as its row.
     fn walk<C: Columns>(&self, part: usize, window: usize, walk: &mut Walk<'_, '_, C>) -> Result<()> {
-        let Range { start: mut at, end } = self.ranges[part].clone();
+        let Part { runs, count, .. } = &self.parts[part];
+        let mut left = *count;
+        let mut runs = runs.iter();
         let mut records: Vec<Record> = Vec::new();
-        while at < end {
+        while left > 0 {
             let kept = records.len();
-            let count = (end - at).min(window as u64);
-            records.resize(kept + count as usize, Record::default());
-            self.file.read_at(bytemuck::cast_slice_mut(&mut records[kept..]), at * RECORD_BYTES)?;
-            walk.take(&records, kept);
-            at += count;
+            while records.len() - kept < window
+                && let Some(start) = runs.next()
+            {
+                let (here, of_run) = (records.len(), left.min(self.run));
+                records.resize(here + of_run, Record::default());
+                self.file.read_at(bytemuck::cast_slice_mut(&mut records[here..]), start * RECORD_BYTES)?;
+                left -= of_run;
+            }
+            walk.take(&records[..], kept);
             records.drain(..Walk::<C>::row_start(&records));
         }
-        Ok(())
-    }
-}
-
-struct Out {
-    file: Scratch,
-    runs: Vec<Vec<Record>>,
-    /// Of each part, the place of the next record that leaves.
-    next: Vec<u64>,
-}
-
-impl Out {
-    fn flush(&mut self, part: usize) -> Result<()> {
-        let run = &mut self.runs[part];
-        self.file.write_at(bytemuck::cast_slice(run), self.next[part] * RECORD_BYTES)?;
-        self.next[part] += run.len() as u64;
-        run.clear();
         Ok(())
     }
 }

@@ -16,11 +16,12 @@
 //! Memory: entries, exits and requirements, which are the result; nothing a use. This is the plain version; `multiset` is the
 //! same at speed.
 
-use super::columns::{Columns, Malformed, Use, check, use_at};
+use super::columns::{Columns, Malformed, Use, check, check_but_numbers, check_numbers, use_at};
 use super::digest::encode;
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge, NONE};
 use super::multiset::{self, Hints};
+use super::partition::Workspace;
 use super::result::NumberedResult;
 use alloy_primitives::Keccak256;
 use manaflow_loader::model::{Location, Version};
@@ -60,15 +61,37 @@ pub fn sum<C: Columns>(columns: &C, hints: &[u32], key: &Key) -> Result<Option<N
 ///
 /// Errors: columns that are no segment's, or not one hint a use and a cell.
 pub fn summed<C: Columns>(columns: &C, hints: Option<Hints<'_>>) -> Result<Option<NumberedResult>, Malformed> {
-    check(columns)?;
-    let hints = hints.unwrap_or_else(|| Hints::of(columns));
+    summed_in(columns, hints, &mut Workspace::default())
+}
+
+/// The same in memory that may be used again.
+///
+/// Errors: columns that are no segment's, or not one hint a use and a cell.
+pub fn summed_in<C: Columns>(
+    columns: &C,
+    hints: Option<Hints<'_>>,
+    workspace: &mut Workspace,
+) -> Result<Option<NumberedResult>, Malformed> {
+    check_but_numbers(columns)?;
+    let hints = match hints {
+        Some(hints) => hints,
+        None => {
+            check_numbers(columns)?;
+            Hints::of(columns)
+        }
+    };
     let (uses, cells) = (columns.cells().len(), columns.cell_count() as usize);
     for (name, rows, expected) in [("last", hints.last.len(), uses), ("exits", hints.exits.len(), cells)] {
         if rows != expected {
             return Err(Malformed::new(name, format!("{rows} hints, expected {expected}")));
         }
     }
-    Ok(drawn_key().and_then(|key| multiset::run(columns, &hints, &key)))
+    let confirmed = drawn_key().and_then(|key| multiset::run(columns, &hints, &key, workspace));
+    // A number that is out of bounds is in no entry, of no row and has no exit: nothing that has one is confirmed.
+    if confirmed.is_none() {
+        check_numbers(columns)?;
+    }
+    Ok(confirmed)
 }
 
 /// A key that nobody knew before, from the operating system; `None` if it gives none.

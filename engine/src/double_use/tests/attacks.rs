@@ -2,7 +2,7 @@
 
 use super::{Random, TestColumns, Uses, judge_all};
 use crate::double_use::model::CellUse;
-use crate::double_use::{Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, shards, shards_of};
+use crate::double_use::{Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, reverse, shards, shards_of, summed};
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{Cell, Location, Value, Version};
 
@@ -304,6 +304,10 @@ fn what_no_segment_may_say_is_malformed() {
         let mut c = good();
         breaks(&mut c);
         assert!(error(&c).starts_with(expected), "{}", error(&c));
+        // Some look at numbers on their way, and all find the same.
+        for judged in [shards(&c), reverse(&c), summed(&c, None).map(|_| forward(&good()).expect("well formed"))] {
+            assert_eq!(judged.expect_err("malformed").to_string(), error(&c));
+        }
     }
     // A row may have no uses, and a segment no blocks with rows.
     let mut idle = good();

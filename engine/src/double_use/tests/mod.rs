@@ -9,7 +9,7 @@ pub(crate) mod random;
 mod sizes;
 mod sums;
 
-use super::Procedure;
+use super::{Hints, Key, NumberedResult, Procedure, Use, Workspace};
 pub(crate) use columns::{TestColumns, Uses};
 
 /// Seed of random tests; `MANAFLOW_SEED` repeats one.
@@ -49,10 +49,30 @@ impl Random {
     }
 }
 
+/// Forward, without a look at what a segment may say of versions.
+pub(crate) fn judged(columns: &TestColumns) -> NumberedResult {
+    super::forward::run(columns, &mut Workspace::default()).expect("well formed")
+}
+
+/// Shards where rows come in order, likewise.
+fn partitioned(columns: &TestColumns, sizes: super::partition::Sizes, workspace: &mut Workspace) -> NumberedResult {
+    super::partition::run(columns, sizes, workspace).expect("well formed")
+}
+
+/// Shards where uses come in any order, likewise.
+fn sharded(columns: &TestColumns, uses: &[Use], parts: usize) -> NumberedResult {
+    super::shards::run(columns, uses, parts, &mut Workspace::default())
+}
+
+/// The sum at speed, likewise.
+fn at_speed(columns: &TestColumns, hints: &Hints<'_>, key: &Key) -> Option<NumberedResult> {
+    super::multiset::run(columns, hints, key, &mut Workspace::default())
+}
+
 /// What the plainest of the fast procedures says of a segment.
 pub(crate) fn judge_forward(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::SegmentResult {
     let columns = TestColumns::new(span, uses, random);
-    super::forward::run(&columns).resolve(&columns)
+    judged(&columns).resolve(&columns)
 }
 
 /// What all procedures say of a segment; panics if one differs from the definition.
@@ -62,7 +82,7 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
         expected.assume(x, at);
     }
     let columns = TestColumns::new(span, uses, random);
-    let forward = super::forward::run(&columns);
+    let forward = judged(&columns);
     assert_eq!(forward.resolve(&columns), expected, "forward: {span:?} {uses:?}");
     assert!(forward.culprits.is_sorted() && forward.requirements.is_sorted(), "numbers: {span:?} {uses:?}");
     assert!(forward.exits.iter().is_sorted_by_key(|e| e.cell), "numbers: {span:?} {uses:?}");
@@ -71,11 +91,11 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let mut arrived = super::shards::uses_of(&columns);
     random.shuffle(&mut arrived);
     let parts = random.below(4);
-    assert_eq!(super::shards::run(&columns, &arrived, parts), forward, "shards: {span:?} {uses:?}");
+    assert_eq!(sharded(&columns, &arrived, parts), forward, "shards: {span:?} {uses:?}");
     let (bits, pieces) = (random.below(3) as u32, random.below(4));
     let sizes = super::partition::Sizes { bits, batch: random.below(8), pieces };
     assert_eq!(
-        super::partition::run(&columns, sizes, &mut super::Workspace::default()),
+        partitioned(&columns, sizes, &mut super::Workspace::default()),
         forward,
         "partition: {span:?} {uses:?}"
     );
@@ -92,7 +112,7 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     let (must, may) = sums::is_confirmed(&expected, uses);
     assert!(if summed.is_some() { may } else { !must }, "sum: {span:?} {uses:?}");
     assert!(summed.as_ref().is_none_or(|summed| *summed == forward), "sum: {span:?} {uses:?}");
-    let at_speed = super::multiset::run(&columns, &super::Hints::of(&columns), &[7; 32]);
-    assert!(at_speed.is_none_or(|at_speed| summed.as_ref() == Some(&at_speed)), "multiset: {span:?} {uses:?}");
+    let summed_at_speed = at_speed(&columns, &super::Hints::of(&columns), &[7; 32]);
+    assert!(summed_at_speed.is_none_or(|got| summed.as_ref() == Some(&got)), "multiset: {span:?} {uses:?}");
     expected
 }

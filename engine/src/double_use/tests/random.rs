@@ -1,7 +1,7 @@
 //! Random histories of one import: many cells, faults of every kind, assumed versions; all procedures, cuts and orders of
 //! merging give one result.
 
-use super::{Random, TestColumns, Uses, judge_all, seed};
+use super::{Random, TestColumns, Uses, judge_all, judged, partitioned, seed, sharded};
 use crate::double_use::model::{CellUse, definition};
 use crate::double_use::partition::{Sizes, Workspace};
 use crate::double_use::{Exit, ExitsDigest, SegmentResult, encode, forward, merge, reverse, shards, shards_of};
@@ -151,14 +151,14 @@ fn a_cell_twice_in_a_row_is_judged_alike() {
             u.location = Location::new(u.location.block(), u.location.index() / 2).expect("small");
         }
         let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
-        let expected = crate::double_use::forward::run(&columns).resolve(&columns);
+        let expected = judged(&columns).resolve(&columns);
         assert_eq!(crate::double_use::reverse::run(&columns).resolve(&columns), expected);
         let mut arrived = crate::double_use::shards::uses_of(&columns);
         random.shuffle(&mut arrived);
-        assert_eq!(crate::double_use::shards::run(&columns, &arrived, 5).resolve(&columns), expected);
+        assert_eq!(sharded(&columns, &arrived, 5).resolve(&columns), expected);
         for (bits, batch, pieces) in [(0, 9, 1), (2, 3, 2), (16, 9, 1)] {
             let sizes = Sizes { bits, batch, pieces };
-            let got = crate::double_use::partition::run(&columns, sizes, &mut Workspace::default());
+            let got = partitioned(&columns, sizes, &mut Workspace::default());
             assert_eq!(got.resolve(&columns), expected, "{sizes:?}");
         }
     }
@@ -252,11 +252,11 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
         }
     }
     let columns = TestColumns::new((0, 80, 0), &uses, &mut random);
-    let expected = crate::double_use::forward::run(&columns);
+    let expected = judged(&columns);
     assert!(expected.culprits.len() > 3, "{} culprits", expected.culprits.len());
     let mut arrived = crate::double_use::shards::uses_of(&columns);
     random.shuffle(&mut arrived);
-    assert_eq!(crate::double_use::shards::run(&columns, &arrived, 3), expected, "shards");
+    assert_eq!(sharded(&columns, &arrived, 3), expected, "shards");
     let all = usize::MAX;
     for (bits, batch, pieces) in [
         (0, all, 1),
@@ -270,7 +270,7 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
     ] {
         let sizes = Sizes { bits, batch, pieces };
         assert_eq!(
-            crate::double_use::partition::run(&columns, sizes, &mut Workspace::default()),
+            partitioned(&columns, sizes, &mut Workspace::default()),
             expected,
             "{sizes:?}"
         );
@@ -296,11 +296,11 @@ fn parts_that_fill_their_lines_keep_to_them() {
             }
         }
         let columns = TestColumns::new((0, 1, 0), &uses, &mut random);
-        let expected = crate::double_use::forward::run(&columns);
+        let expected = judged(&columns);
         assert!(expected.culprits.is_empty());
         let sizes = Sizes { bits: 0, batch: usize::MAX, pieces: 1 };
         assert_eq!(
-            crate::double_use::partition::run(&columns, sizes, &mut Workspace::default()),
+            partitioned(&columns, sizes, &mut Workspace::default()),
             expected,
             "{few} uses, {many} uses"
         );

@@ -1,10 +1,10 @@
 //! Sizes: of chunks, and those that memory and workers decide, of batches and pieces.
 
 use super::random::{BLOCKS, history};
-use super::{Random, TestColumns, seed};
-use crate::double_use::columns::{CHUNK, each_chunk, each_chunk_back};
-use crate::double_use::partition::{self, RECORD_BYTES, Sizes, Workspace, pieces};
-use crate::double_use::{Spill, forward, shards_within, spill};
+use super::{Random, TestColumns, judged, partitioned, seed};
+use crate::double_use::columns::{CHUNK, Chunks, each_chunk_back};
+use crate::double_use::partition::{RECORD_BYTES, Sizes, Workspace, pieces};
+use crate::double_use::{Spill, shards_within, spill};
 use alloy_primitives::{Address, U256};
 use manaflow_loader::model::{Cell, Location, Value, Version};
 
@@ -28,10 +28,11 @@ fn chunks_have_each_use_with_its_row() {
         let chunks = expected.len().div_ceil(CHUNK);
         let rows = rows.start as u32..rows.end as u32;
         let mut taken: Vec<Vec<(usize, u32)>> = Vec::new();
-        each_chunk(&columns, rows.clone(), |uses, rows| {
+        let mut all = Chunks::new(&columns, rows.clone());
+        while let Some((uses, rows)) = all.next() {
             assert_eq!(uses.len(), rows.len());
             taken.push(uses.zip(rows.iter().copied()).collect());
-        });
+        }
         assert_eq!((taken.len(), taken.concat()), (chunks, expected.clone()), "{rows:?} of {:?}", columns.moves);
         taken.clear();
         each_chunk_back(&columns, rows.clone(), |uses, rows| {
@@ -81,9 +82,9 @@ fn a_workspace_takes_one_segment_after_the_other() {
         let mut uses = history(50, 30, false, &mut random);
         uses.retain(|_, _| round % 3 > 0 || random.once_in(4));
         let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
-        let expected = forward::run(&columns);
+        let expected = judged(&columns);
         let sizes = Sizes { bits: random.below(3) as u32, batch: 1 + random.below(100), pieces: random.below(5) };
-        assert_eq!(partition::run(&columns, sizes, &mut workspace), expected, "round {round}: {sizes:?}");
+        assert_eq!(partitioned(&columns, sizes, &mut workspace), expected, "round {round}: {sizes:?}");
     }
 }
 
@@ -96,7 +97,7 @@ fn what_exceeds_memory_is_judged_alike() {
     for round in 0..20 {
         let mut columns = TestColumns::new((0, BLOCKS, 0), &history(0, 30, false, &mut random), &mut random);
         columns.table.extend(more.clone());
-        let expected = forward::run(&columns);
+        let expected = judged(&columns);
         for memory in [0, 20 * RECORD_BYTES, u64::MAX] {
             let spill = Spill { folder: folder.path(), memory };
             let judged = shards_within(&columns, spill).expect("well formed").expect("a disk");
@@ -122,7 +123,7 @@ fn a_cell_twice_in_a_row_is_judged_alike_from_disk() {
             u.location = Location::new(u.location.block(), 0).expect("small");
         }
         let columns = TestColumns::new((50, 50 + BLOCKS, 50), &uses, &mut random);
-        let expected = forward::run(&columns).resolve(&columns);
+        let expected = judged(&columns).resolve(&columns);
         let sizes = (1 + random.below(3), 1 + random.below(4));
         let (bits, pieces) = (random.below(4) as u32, random.below(3));
         let spilled = spill::with(&columns, bits, pieces, sizes, &folder).expect("a disk");
@@ -133,11 +134,11 @@ fn a_cell_twice_in_a_row_is_judged_alike_from_disk() {
 #[test]
 fn a_segment_without_uses_has_no_findings() {
     let columns = TestColumns { table: vec![Cell::block_hash(0)], ..TestColumns::default() };
-    let expected = forward::run(&columns);
+    let expected = judged(&columns);
     assert_eq!(expected.exits.count(), 0);
     for pieces in [0, 1, 3] {
         let sizes = Sizes { bits: 0, batch: 9, pieces };
-        assert_eq!(partition::run(&columns, sizes, &mut Workspace::default()), expected, "{sizes:?}");
+        assert_eq!(partitioned(&columns, sizes, &mut Workspace::default()), expected, "{sizes:?}");
     }
 }
 
@@ -172,8 +173,8 @@ fn there_is_room_for_steps() {
         columns.moves.push(start..columns.cells.len());
         columns.locations.push(Location::new(0, row.into()).expect("small"));
     }
-    let expected = forward::run(&columns);
+    let expected = judged(&columns);
     assert!(expected.culprits.is_empty());
     let sizes = Sizes { bits: 5, batch: usize::MAX, pieces: 1 };
-    assert_eq!(partition::run(&columns, sizes, &mut Workspace::default()), expected);
+    assert_eq!(partitioned(&columns, sizes, &mut Workspace::default()), expected);
 }
