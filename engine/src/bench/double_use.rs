@@ -3,7 +3,8 @@
 use super::moves::{Moves, arrived, by_hash_map, records};
 use super::{BenchError, Input, Line, Peer, Timed, in_turns, seconds};
 use crate::double_use::{
-    Columns as _, Hints, NumberedResult, Use, Workspace, forward, forward_in, reverse, shards_in, shards_of_in, summed_in,
+    Columns as _, Hints, NumberedResult, Use, Workspace, forward, forward_in, reverse, shards_in, shards_of_in,
+    summed_in,
 };
 use manaflow_loader::source::moves::{self, Distribution};
 use rdst::RadixSort as _;

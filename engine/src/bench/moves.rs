@@ -12,8 +12,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct Moves {
     blocks: u64,
-    /// Rows of a block, opening and closing included, but for the last block.
-    rows: u64,
+    locations: Vec<Location>,
     row_ends: Vec<u32>,
     cell_count: u32,
     cells: Vec<u32>,
@@ -29,7 +28,7 @@ impl Moves {
         let mut history = History::new(plan);
         let mut out = Self {
             blocks: 0,
-            rows: u64::from(plan.rows) + 2,
+            locations: Vec::new(),
             row_ends: Vec::new(),
             cell_count: plan.cells,
             cells: Vec::new(),
@@ -43,6 +42,8 @@ impl Moves {
             block.clear();
             history.block(&mut block);
             let before = out.cells.len() as u32;
+            let first = out.blocks << 24;
+            out.locations.extend((first..).take(block.row_ends.len()).map(Location::from_bits));
             out.blocks += 1;
             out.row_ends.extend(block.row_ends.iter().map(|end| before + end));
             out.cells.append(&mut block.cells);
@@ -73,8 +74,7 @@ impl Columns for Moves {
         self.row_ends.len() as u32
     }
     fn location(&self, row: u32) -> Location {
-        let (block, index) = (u64::from(row) / self.rows, u64::from(row) % self.rows);
-        Location::from_bits(block << 24 | index)
+        self.locations[row as usize]
     }
     fn moves_of(&self, row: u32) -> Range<usize> {
         let start = if row == 0 { 0 } else { self.row_ends[row as usize - 1] };

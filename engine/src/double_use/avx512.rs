@@ -158,7 +158,8 @@ impl Aes {
         // SAFETY: whoever has an `Aes` was told by `new` that the processor has what the function needs.
         let (sum, used) = unsafe { self.exits_here(first, exits, entry, live) };
         // Where entries do not count, each used cell had a token of zeros in the place of its own.
-        let zeros = if entry.is_some() { [0; 2] } else { self.tokens(&[Token::default()]).map(|word| word.wrapping_mul(used)) };
+        let zeros =
+            if entry.is_some() { [0; 2] } else { self.tokens(&[Token::default()]).map(|word| word.wrapping_mul(used)) };
         ([sum[0].wrapping_sub(zeros[0]), sum[1].wrapping_sub(zeros[1])], used)
     }
 
@@ -193,7 +194,8 @@ impl Aes {
             for (n, live) in live.chunks_mut(LANES / 2).enumerate() {
                 let half = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(8 * n as i64));
                 // Value below, version above, as `entry` has them.
-                let place = _mm512_or_epi64(half, _mm512_slli_epi64::<32>(_mm512_add_epi64(half, _mm512_set1_epi64(16))));
+                let place =
+                    _mm512_or_epi64(half, _mm512_slli_epi64::<32>(_mm512_add_epi64(half, _mm512_set1_epi64(16))));
                 let entries = _mm512_permutex2var_epi32(values, place, codes);
                 let here = (1_u16 << live.len()) - 1;
                 // SAFETY: words are written where the mask has ones, and there are as many.

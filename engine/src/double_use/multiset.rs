@@ -379,15 +379,8 @@ mod tests {
             }
             let flags: Vec<u8> = (0..count).map(|_| random.below(256) as u8).collect();
             let before = (rows.first().copied().unwrap_or(0), random.below(2) as u32 * u32::MAX);
-            let uses = Uses {
-                cells: &cells,
-                rows: &rows,
-                last: &last,
-                intx: &intx,
-                prev: &prev,
-                next: &next,
-                flags: &flags,
-            };
+            let uses =
+                Uses { cells: &cells, rows: &rows, last: &last, intx: &intx, prev: &prev, next: &next, flags: &flags };
             let (mut plain, mut fast) = (Sum::plain(&key), Sum::new(&key));
             if count > 0 && rows.iter().all(|row| *row < u32::MAX - 8) {
                 assert_eq!(fast.add_uses(&uses, 7, before), plain.add_uses(&uses, 7, before), "round {round}");

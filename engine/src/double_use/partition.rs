@@ -239,14 +239,7 @@ impl<'a, 'b, C: Columns> Walk<'a, 'b, C> {
 /// The use behind a record: of several on one cell in one row, as many lie before it here as there.
 #[cold]
 #[inline(never)]
-fn find<C: Columns>(
-    columns: &C,
-    records: &(impl Run + ?Sized),
-    at: usize,
-    cell: u32,
-    word: u32,
-    row: u32,
-) -> Use {
+fn find<C: Columns>(columns: &C, records: &(impl Run + ?Sized), at: usize, cell: u32, word: u32, row: u32) -> Use {
     let is_same_row = |&[_, intx, _, other]: &Record| intx != NONE && (other ^ word) >> 17 == 0;
     let of_row = (0..at).rev().map(|before| records.from(before)[0]).take_while(is_same_row);
     let earlier = of_row.filter(|[.., other]| (other ^ word) & 0xffff == 0).count();

@@ -55,7 +55,8 @@ impl Procedure {
             Self::Shards => shards::in_order(columns, &mut Workspace::default())?,
             Self::Merge(pieces) => return merged(columns, pieces.max(1)),
             Self::Sum => {
-                let confirmed = sum::drawn_key().and_then(|key| multiset::run(columns, &Hints::of(columns), &key, &mut Workspace::default()));
+                let confirmed = sum::drawn_key()
+                    .and_then(|key| multiset::run(columns, &Hints::of(columns), &key, &mut Workspace::default()));
                 match confirmed {
                     Some(result) => result,
                     None => shards::in_order(columns, &mut Workspace::default())?,

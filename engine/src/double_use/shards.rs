@@ -11,12 +11,13 @@ use super::columns::use_at;
 use super::columns::{Columns, Malformed, Use, check, check_but_numbers, check_numbers};
 use super::exits::LastWrite;
 use super::findings::{Alone, Entry, Findings, Judge};
-use super::partition::{self, Sizes, Workspace};
 use super::forward::{self, Ground};
+use super::partition::{self, Sizes, Workspace};
 use super::result::NumberedResult;
 use super::spill::{self, Spill};
 use crate::cpu::carry;
 use rayon::prelude::*;
+use rdst::{RadixKey, RadixSort};
 use std::hint::select_unpredictable;
 use std::io;
 
@@ -95,12 +96,7 @@ pub(super) fn uses_of<C: Columns>(columns: &C) -> Vec<Use> {
     (0..columns.rows()).flat_map(of_row).collect()
 }
 
-pub(super) fn run<C: Columns>(
-    columns: &C,
-    uses: &[Use],
-    parts: usize,
-    workspace: &mut Workspace,
-) -> NumberedResult {
+pub(super) fn run<C: Columns>(columns: &C, uses: &[Use], parts: usize, workspace: &mut Workspace) -> NumberedResult {
     let judge = Judge::new(columns, columns.first());
     let ground = Ground::new(columns);
     let cells = columns.cell_count() as usize;
@@ -144,13 +140,43 @@ pub(super) fn run<C: Columns>(
     findings.finish_live(&judge, live)
 }
 
+/// Row of a use, and its number among those at hand.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Key(u64);
+
+impl Key {
+    fn new(row: u32, number: u32) -> Self {
+        Self(u64::from(row) << 32 | u64::from(number))
+    }
+
+    fn row(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn number(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+/// By row: what is of one row is looked at by itself.
+impl RadixKey for Key {
+    const LEVELS: usize = 4;
+
+    fn get_level(&self, level: usize) -> u8 {
+        (self.row() >> (8 * level)) as u8
+    }
+}
+
+/// Keys that are sorted by comparison at most: a cell that everybody uses has more.
+const FEW: usize = 1 << 10;
+
 /// The order of uses by cell, row and place, and the memory that it takes to find it.
 #[derive(Default)]
 struct Order {
     /// Of each cell, where its keys begin, then where the next one goes.
     starts: Vec<u32>,
-    /// Row and number of each use, by cell.
-    keys: Vec<u64>,
+    /// Of each use, by cell.
+    keys: Vec<Key>,
 }
 
 impl Order {
@@ -163,24 +189,25 @@ impl Order {
         for i in 1..=cells {
             self.starts[i] += self.starts[i - 1];
         }
-        self.keys.resize(uses.len(), 0);
+        self.keys.resize(uses.len(), Key(0));
         for (i, u) in (0..).zip(uses) {
             let start = &mut self.starts[cell(u)];
-            self.keys[*start as usize] = u64::from(u.row) << 32 | i;
+            self.keys[*start as usize] = Key::new(u.row, i);
             *start += 1;
         }
-        let row = |key: u64| (key >> 32) as u32;
-        let place = |key: u64| uses[key as u32 as usize].place;
         let mut start = 0;
         for end in &self.starts[..cells] {
             let keys = &mut self.keys[start..*end as usize];
             start = *end as usize;
-            keys.sort_unstable();
-            // Of one cell in one row there is one use, unless somebody lies.
-            if keys.windows(2).any(|pair| row(pair[0]) == row(pair[1])) {
-                keys.sort_unstable_by_key(|key| (row(*key), place(*key)));
+            match keys.len() {
+                ..=FEW => keys.sort_unstable(),
+                _ => keys.radix_sort_builder().with_parallel(false).sort(),
             }
-            keys.iter().for_each(|key| take(&uses[*key as u32 as usize]));
+            // Of one cell in one row there is one use, unless somebody lies.
+            if keys.windows(2).any(|pair| pair[0].row() == pair[1].row()) {
+                keys.sort_unstable_by_key(|key| (key.row(), uses[key.number()].place));
+            }
+            keys.iter().for_each(|key| take(&uses[key.number()]));
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{Random, TestColumns, Uses, judge_all};
 use crate::double_use::model::CellUse;
-use crate::double_use::{Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, reverse, shards, shards_of, summed};
+use crate::double_use::{
+    Culprit, Reason, SegmentResult, Use, file_digest, forward, merge, reverse, shards, shards_of, summed,
+};
 use alloy_primitives::{Address, B256, U256};
 use manaflow_loader::model::{Cell, Location, Value, Version};
 

@@ -94,11 +94,7 @@ fn judge_all(span: (u64, u64, u64), uses: &Uses, random: &mut Random) -> super::
     assert_eq!(sharded(&columns, &arrived, parts), forward, "shards: {span:?} {uses:?}");
     let (bits, pieces) = (random.below(3) as u32, random.below(4));
     let sizes = super::partition::Sizes { bits, batch: random.below(8), pieces };
-    assert_eq!(
-        partitioned(&columns, sizes, &mut super::Workspace::default()),
-        forward,
-        "partition: {span:?} {uses:?}"
-    );
+    assert_eq!(partitioned(&columns, sizes, &mut super::Workspace::default()), forward, "partition: {span:?} {uses:?}");
     // A file takes longer than all the others together.
     if random.once_in(100) {
         let sizes = (1 + random.below(3), 1 + random.below(4));

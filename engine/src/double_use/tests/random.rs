@@ -269,11 +269,7 @@ fn rows_that_are_far_apart_are_judged_by_partition_as_by_the_others() {
         (16, all, 2),
     ] {
         let sizes = Sizes { bits, batch, pieces };
-        assert_eq!(
-            partitioned(&columns, sizes, &mut Workspace::default()),
-            expected,
-            "{sizes:?}"
-        );
+        assert_eq!(partitioned(&columns, sizes, &mut Workspace::default()), expected, "{sizes:?}");
     }
 }
 
@@ -299,10 +295,6 @@ fn parts_that_fill_their_lines_keep_to_them() {
         let expected = judged(&columns);
         assert!(expected.culprits.is_empty());
         let sizes = Sizes { bits: 0, batch: usize::MAX, pieces: 1 };
-        assert_eq!(
-            partitioned(&columns, sizes, &mut Workspace::default()),
-            expected,
-            "{few} uses, {many} uses"
-        );
+        assert_eq!(partitioned(&columns, sizes, &mut Workspace::default()), expected, "{few} uses, {many} uses");
     }
 }
