@@ -74,8 +74,9 @@ pub(super) fn prefetch<T>(table: &[T], place: usize) {
     let _ = (table, place);
 }
 
-/// Lines that lie together: long enough that the processor looks ahead in them.
-const BLOCK: usize = 256;
+/// Lines that lie together at most, as a power of two: long enough that the processor looks ahead in them. Of short parts they are
+/// fewer, an eighth of a part about, since a part ends within a block.
+const BLOCK_BITS_MOST: u32 = 8;
 
 /// Lines of records, written in any order, each once.
 #[derive(Default, Debug)]
@@ -173,6 +174,8 @@ unsafe fn stream(line: &Line, to: *mut Line) {
 pub(super) struct Parts {
     records: Records,
     ends: Vec<End>,
+    /// Lines of a block, as a power of two.
+    block_bits: u32,
     /// Lines in blocks that were begun.
     begun: usize,
 }
@@ -190,8 +193,10 @@ struct End {
 impl Parts {
     /// Forgets all records. There is room for so many, and so many parts.
     pub fn empty(&mut self, parts: usize, records: usize) {
+        let lines = records.div_ceil(LINE) + parts;
+        self.block_bits = (lines / parts.max(1) / 8).max(1).ilog2().min(BLOCK_BITS_MOST);
         // Each part may end within a line, and within a block.
-        self.records.empty(records.div_ceil(LINE) + parts * (1 + BLOCK));
+        self.records.empty(lines + (parts << self.block_bits));
         self.begun = 0;
         self.ends.resize_with(parts, End::default);
         for end in &mut self.ends {
@@ -211,14 +216,14 @@ impl Parts {
         end.line.0[place % LINE] = record;
         end.count = place + 1;
         if place % LINE == LINE - 1 {
-            end.leave(place / LINE, &mut self.records, &mut self.begun);
+            end.leave(place / LINE, self.block_bits, &mut self.records, &mut self.begun);
         }
     }
 
     /// After the last record: what is left leaves, too.
     pub fn finish(&mut self) {
         for end in self.ends.iter_mut().filter(|end| end.count % LINE > 0) {
-            end.leave(end.count / LINE, &mut self.records, &mut self.begun);
+            end.leave(end.count / LINE, self.block_bits, &mut self.records, &mut self.begun);
         }
         self.records.settle();
     }
@@ -226,18 +231,19 @@ impl Parts {
     /// The records of a part, in order.
     pub fn part(&self, part: usize) -> Chain<'_> {
         let End { count, blocks, .. } = &self.ends[part];
-        Chain { records: &self.records, blocks, count: *count }
+        Chain { records: &self.records, block_bits: self.block_bits, blocks, count: *count }
     }
 }
 
 impl End {
     /// The line leaves: line n of the part.
-    fn leave(&mut self, n: usize, records: &mut Records, begun: &mut usize) {
-        if n.is_multiple_of(BLOCK) {
+    fn leave(&mut self, n: usize, block_bits: u32, records: &mut Records, begun: &mut usize) {
+        let within = n & ((1 << block_bits) - 1);
+        if within == 0 {
             self.blocks.push(*begun as u32);
-            *begun += BLOCK;
+            *begun += 1 << block_bits;
         }
-        records.stream(self.blocks[n / BLOCK] as usize + n % BLOCK, &self.line);
+        records.stream(self.blocks[n >> block_bits] as usize + within, &self.line);
     }
 }
 
@@ -279,12 +285,16 @@ impl Run for [Record] {
 #[derive(Clone, Copy)]
 pub(super) struct Chain<'a> {
     records: &'a Records,
+    block_bits: u32,
     blocks: &'a [u32],
     count: usize,
 }
 
 impl Chain<'_> {
-    const RECORDS: usize = BLOCK * LINE;
+    /// Records of a block.
+    fn of_block(&self) -> usize {
+        LINE << self.block_bits
+    }
 }
 
 impl Run for Chain<'_> {
@@ -292,12 +302,13 @@ impl Run for Chain<'_> {
         self.count
     }
     fn from(&self, place: usize) -> &[Record] {
-        let start = self.blocks[place / Self::RECORDS] as usize * LINE;
-        let end = Self::RECORDS.min(self.count - place / Self::RECORDS * Self::RECORDS);
-        self.records.slice(start + place % Self::RECORDS..start + end)
+        let (block, within) = (place / self.of_block(), place % self.of_block());
+        let start = self.blocks[block] as usize * LINE;
+        let end = self.of_block().min(self.count - block * self.of_block());
+        self.records.slice(start + within..start + end)
     }
     fn ask_beyond(&self, place: usize) {
-        if let Some(&block) = self.blocks.get(place / Self::RECORDS + 1) {
+        if let Some(&block) = self.blocks.get(place / self.of_block() + 1) {
             (0..8).for_each(|line| prefetch(&self.records.lines, block as usize + line));
         }
     }
