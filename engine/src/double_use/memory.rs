@@ -321,13 +321,13 @@ mod tests {
     #[test]
     fn records_come_back_by_part_in_order() {
         let mut parts = Parts::default();
-        // More than there is room for, then fewer parts, in the memory that is there.
-        for (count, each) in [(5, 7_001_u32), (3, 1_000), (4, 31)] {
-            parts.empty(count, 100);
+        // Then fewer parts, in the memory that is there. Blocks are of one line, and of as many as may be.
+        for (count, each) in [(5, 7_001_u32), (3, 1_000), (4, 31), (1, 300_000)] {
+            parts.empty(count, each as usize + count);
             let mut expected = vec![Vec::new(); count];
             parts.put_to_all([1, 2, 3, 4]);
             expected.iter_mut().for_each(|of_part| of_part.push([1, 2, 3, 4]));
-            let cells: Vec<u32> = (0..each).map(|n| n * n % (4 * count as u32)).collect();
+            let cells: Vec<u32> = (0..each).map(|n| n.wrapping_mul(n) % (4 * count as u32)).collect();
             let records: Vec<Record> = (0..each).map(|n| [n, 0, u32::MAX, 9]).collect();
             parts.put_each(&cells, 2, &records);
             cells.iter().zip(&records).for_each(|(cell, record)| expected[*cell as usize >> 2].push(*record));
@@ -345,6 +345,24 @@ mod tests {
                 assert_eq!(from_middle, expected[expected.len() / 2]);
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "no room")]
+    fn there_is_no_room_beyond_what_was_asked_for() {
+        let mut parts = Parts::default();
+        parts.empty(1, LINE);
+        (0..9 * LINE).for_each(|_| parts.put_to_all([0; 4]));
+    }
+
+    #[test]
+    #[should_panic(expected = "not written")]
+    fn what_was_not_written_is_not_read() {
+        let mut parts = Parts::default();
+        parts.empty(2, 10);
+        parts.put_to_all([0; 4]);
+        parts.finish();
+        parts.records.slice(0..3 * LINE);
     }
 
     #[test]
