@@ -109,15 +109,14 @@ impl Aes {
         blocks
     }
 
-    /// {produced} - {consumed} of some uses, and whether a hint is not below its own row, or cells of a row do not ascend. `before`
-    /// is row and cell of the use before them.
-    pub fn uses(&self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32)) -> ([u64; 2], bool) {
+    /// {produced} - {consumed} of some uses, and whether they cannot be summed: see `Sum::add_uses`.
+    pub fn uses(&self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32), bounds: (u32, u32)) -> ([u64; 2], bool) {
         // SAFETY: whoever has an `Aes` was told by `new` that the processor has what the function needs.
-        unsafe { self.uses_here(uses, row_codes, before) }
+        unsafe { self.uses_here(uses, row_codes, before, bounds) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes")]
-    fn uses_here(&self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32)) -> ([u64; 2], bool) {
+    fn uses_here(&self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32), bounds: (u32, u32)) -> ([u64; 2], bool) {
         let all = |word: u32| _mm512_set1_epi32(word.cast_signed());
         let (mut row_before, mut cell_before) = (all(before.0), all(before.1));
         let (mut left, mut right) = (_mm512_setzero_si512(), _mm512_setzero_si512());
@@ -134,6 +133,8 @@ impl Aes {
             let is_same_row = _mm512_mask_cmpeq_epi32_mask(here, row, last_row);
             is_bad |= _mm512_mask_cmple_epu32_mask(is_same_row, cell, last_cell);
             is_bad |= _mm512_mask_cmpgt_epu32_mask(here, last, row);
+            is_bad |= _mm512_mask_cmpge_epu32_mask(here, cell, all(bounds.0));
+            is_bad |= _mm512_mask_cmpge_epu32_mask(here, intx, all(bounds.1));
             // Beyond the end both tokens are zeros, and take each other away.
             let place = _mm512_maskz_add_epi32(here, row, all(1));
             let version = _mm512_mask_add_epi32(intx, write, row, all(row_codes));

@@ -235,6 +235,12 @@ impl Bounds {
         Self { cells: columns.cell_count(), codes: u32::try_from(codes).unwrap_or(u32::MAX) }
     }
 
+    /// Of cells, and of versions.
+    #[inline(always)]
+    pub fn both(self) -> (u32, u32) {
+        (self.cells, self.codes)
+    }
+
     /// Whether they hold for a cell and a version.
     #[inline(always)]
     pub fn hold(self, (cell, intx): (u32, u32)) -> bool {

@@ -72,7 +72,8 @@ fn walk<C>(columns: &C, table: Vec<u64>) -> Option<NumberedResult> {
             let is_write = columns.is_write(i);
             let live = table.get_mut(cell as usize)?;
             if *live != entry(intx, prev) || ground.is_more(intx, code, is_write, judge.row_codes) {
-                // What is not a number of the segment's is never found in the table.
+                // No other number is taken for what is live: versions in the table are codes of uses before, or none, which is a
+                // later row's.
                 if !bounds.hold((cell, intx)) {
                     return None;
                 }

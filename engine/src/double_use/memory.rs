@@ -137,6 +137,7 @@ impl Records {
 ///
 /// # Safety
 /// `to` must be a place for a line.
+// SAFETY: demanded of the caller, as above.
 #[inline(always)]
 unsafe fn stream(line: &Line, to: *mut Line) {
     #[cfg(target_arch = "x86_64")]
@@ -266,6 +267,8 @@ pub(super) trait Run {
     fn len(&self) -> usize;
     /// Those from a place on that lie together: one at least, if the place is below their number.
     fn from(&self, place: usize) -> &[Record];
+    /// The one at a place.
+    fn at(&self, place: usize) -> Record;
     /// Asks for the first of those after them.
     fn ask_beyond(&self, place: usize);
 }
@@ -277,6 +280,9 @@ impl Run for [Record] {
     #[inline(always)]
     fn from(&self, place: usize) -> &[Record] {
         &self[place..]
+    }
+    fn at(&self, place: usize) -> Record {
+        self[place]
     }
     fn ask_beyond(&self, _: usize) {}
 }
@@ -306,6 +312,10 @@ impl Run for Chain<'_> {
         let start = self.blocks[block] as usize * LINE;
         let end = self.of_block().min(self.count - block * self.of_block());
         self.records.slice(start + within..start + end)
+    }
+    fn at(&self, place: usize) -> Record {
+        let at = self.blocks[place / self.of_block()] as usize * LINE + place % self.of_block();
+        self.records.slice(at..at + 1)[0]
     }
     fn ask_beyond(&self, place: usize) {
         if let Some(&block) = self.blocks.get(place / self.of_block() + 1) {
@@ -341,8 +351,9 @@ mod tests {
                     got.extend_from_slice(run.from(got.len()));
                 }
                 assert_eq!(&got, expected, "part {part} of {count}");
-                let from_middle = run.from(expected.len() / 2)[0];
-                assert_eq!(from_middle, expected[expected.len() / 2]);
+                for place in [0, expected.len() / 2, expected.len() - 1] {
+                    assert_eq!((run.from(place)[0], run.at(place)), (expected[place], expected[place]));
+                }
             }
         }
     }

@@ -12,7 +12,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
-use super::columns::{Chunks, Columns, Use, use_at};
+use super::columns::{Bounds, Chunks, Columns, Use, use_at};
 use super::findings::{Alone, Entry, Findings, Judge};
 use super::forward::{self, Ground, UNUSED};
 use super::memory;
@@ -133,13 +133,13 @@ impl Sum {
         terms.fold([0; 2], |sum, term| [sum[0].wrapping_add(term[0]), sum[1].wrapping_add(term[1])])
     }
 
-    /// Adds what uses produce on the left, and what they consume on the right; whether a hint is not below its own row, or cells
-    /// of a row do not ascend. `before` is row and cell of the use before them.
+    /// Adds what uses produce on the left, and what they consume on the right; whether a hint is not below its own row, cells of
+    /// a row do not ascend, or a cell or a version is not below its bound. `before` is row and cell of the use before them.
     #[inline(always)]
-    fn add_uses(&mut self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32)) -> bool {
+    fn add_uses(&mut self, uses: &Uses<'_>, row_codes: u32, before: (u32, u32), bounds: (u32, u32)) -> bool {
         #[cfg(target_arch = "x86_64")]
         if let Some(vectors) = &self.vectors {
-            let (sum, is_bad) = vectors.uses(uses, row_codes, before);
+            let (sum, is_bad) = vectors.uses(uses, row_codes, before, bounds);
             self.total = [self.total[0].wrapping_add(sum[0]), self.total[1].wrapping_add(sum[1])];
             return is_bad;
         }
@@ -165,7 +165,9 @@ impl Sum {
             self.add(tokens, true);
         }
         let is_late = last.iter().zip(rows).fold(false, |is_late, (last, row)| is_late | (last > row));
-        falls(rows, cells) | is_late | (before.0 == rows[0] && cells[0] <= before.1)
+        let is_beyond = |column: &[u32], bound| column.iter().fold(false, |is_beyond, n| is_beyond | (*n >= bound));
+        let is_out = is_beyond(cells, bounds.0) | is_beyond(intx, bounds.1);
+        falls(rows, cells) | is_late | is_out | (before.0 == rows[0] && cells[0] <= before.1)
     }
 
     /// Adds exits of a lot of cells, from a first one on, on the right, and their entries, of this version and value, on the left,
@@ -219,7 +221,7 @@ fn vectors_are_proven() -> bool {
                 flags: &flags,
             };
             // Cells ascend; then the first does not.
-            let is_bad = [(8, u32::MAX), (9, 7)].map(|before| sum.add_uses(&uses, 11, before));
+            let is_bad = [(8, u32::MAX), (9, 7)].map(|before| sum.add_uses(&uses, 11, before, (181, u32::MAX)));
             let exits: Vec<ExitRow> =
                 column.iter().map(|&n| ExitRow { last: n % 4, version: n, value: n / 2 }).collect();
             let mut live = vec![0; 2 * exits.len()];
@@ -258,11 +260,13 @@ pub(super) fn run<C: Columns>(
 }
 
 wide! {
-/// {produced} - {consumed}; false if a hint is not below its own row, or cells of a row do not ascend.
+/// {produced} - {consumed}; false if a hint is not below its own row, cells of a row do not ascend, or a number is out of bounds:
+/// a version that nobody has could be taken for one that is not listed.
 fn add_uses<C>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum) -> bool {
     // Row and cell of the use before.
     let mut before = (u32::MAX, 0);
     let mut is_bad = false;
+    let bounds = Bounds::new(columns).both();
     let mut chunks = Chunks::new(columns, 0..columns.rows());
     while let Some((range, rows)) = chunks.next() {
         let uses = Uses {
@@ -274,7 +278,7 @@ fn add_uses<C>(columns: &C, last: &[u32], row_codes: u32, sum: &mut Sum) -> bool
             next: &columns.next()[range.clone()],
             flags: &columns.flags()[range],
         };
-        is_bad |= sum.add_uses(&uses, row_codes, before);
+        is_bad |= sum.add_uses(&uses, row_codes, before, bounds);
         before = (rows[rows.len() - 1], uses.cells[rows.len() - 1]);
     }
     !is_bad
@@ -426,9 +430,14 @@ mod tests {
             let before = (rows.first().copied().unwrap_or(0), random.below(2) as u32 * u32::MAX);
             let uses =
                 Uses { cells: &cells, rows: &rows, last: &last, intx: &intx, prev: &prev, next: &next, flags: &flags };
+            let bounds = [(u32::MAX, u32::MAX), (999_990, u32::MAX), (u32::MAX, 9)][round / 3 % 3];
             let (mut plain, mut fast) = (Sum::plain(&key), Sum::new(&key));
             if count > 0 && rows.iter().all(|row| *row < u32::MAX - 8) {
-                assert_eq!(fast.add_uses(&uses, 7, before), plain.add_uses(&uses, 7, before), "round {round}");
+                assert_eq!(
+                    fast.add_uses(&uses, 7, before, bounds),
+                    plain.add_uses(&uses, 7, before, bounds),
+                    "round {round}"
+                );
                 assert_eq!(fast.total, plain.total, "uses, round {round}");
             }
             let exit = |i: usize| ExitRow { last: last[i] % 3, version: intx[i], value: prev[i] };

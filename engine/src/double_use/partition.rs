@@ -1,6 +1,6 @@
 //! Partition: what shards does where rows come in order. A part's table of live versions stays in a core's second cache.
 //!
-//! Cells are numbers and rows come in the order of locations, so one stable partition does for a sort: within a part of 2^16
+//! Cells are numbers and rows come in the order of locations, so one stable partition does for a sort: within a part of 2^15
 //! cells, uses stay in order, and `forward`'s table of the part is all that is needed. A use becomes a record of 16 bytes:
 //!
 //! | words | 0 | 1 | 2 | 3, by bits |
@@ -12,7 +12,7 @@
 //! record is depends on no record before it, and eight are made at once. Records collect in lines of 512 bytes and leave past
 //! the caches, one line after the other, whichever part it is of: what is written here is read again only when all of it is
 //! written. So it goes batch by batch: pieces of rows are partitioned on all workers, then parts are judged on all workers.
-//! Memory: 16 bytes a use of a batch, 8 bytes a cell, and what is found. No order of parts or workers changes a result.
+//! Memory: 16 bytes a use of a batch and a step, half a KiB a part and piece, 8 bytes a cell, and what is found. No order of parts or workers changes a result.
 
 use super::columns::{Bounds, CHUNK, Chunks, Columns, Malformed, Use, check_numbers, use_at};
 use super::findings::{Findings, Judge, NONE};
@@ -78,19 +78,22 @@ pub(super) fn pieces(uses: usize) -> usize {
 #[derive(Default, Debug)]
 pub struct Workspace {
     lists: Vec<Parts>,
-    tables: Vec<Vec<u64>>,
+    table: Vec<u64>,
     uses: Vec<Use>,
 }
 
 impl Workspace {
     /// Takes the memory of a result that nobody needs any more.
     pub fn take_back(&mut self, result: NumberedResult) {
-        self.tables.push(result.exits.into_table());
+        let table = result.exits.into_table();
+        if table.capacity() > self.table.capacity() {
+            self.table = table;
+        }
     }
 
-    /// A table that is no longer needed, or none that has room.
+    /// A table that is no longer needed, with whatever room it has.
     pub(super) fn table(&mut self) -> Vec<u64> {
-        self.tables.pop().unwrap_or_default()
+        std::mem::take(&mut self.table)
     }
 
     /// Places for so many uses, with anything in them.
@@ -240,11 +243,18 @@ impl<'a, 'b, C: Columns> Walk<'a, 'b, C> {
 #[cold]
 #[inline(never)]
 fn find<C: Columns>(columns: &C, records: &(impl Run + ?Sized), at: usize, cell: u32, word: u32, row: u32) -> Use {
-    let is_same_row = |&[_, intx, _, other]: &Record| intx != NONE && (other ^ word) >> 17 == 0;
-    let of_row = (0..at).rev().map(|before| records.from(before)[0]).take_while(is_same_row);
-    let earlier = of_row.filter(|[.., other]| (other ^ word) & 0xffff == 0).count();
     let range = columns.moves_of(row);
-    let i = range.clone().filter(|&i| columns.cells()[i] == cell).nth(earlier).expect("the record was made of a use");
+    let mut all = range.clone().filter(|&i| columns.cells()[i] == cell);
+    let first = all.next().expect("the record was made of a use");
+    let i = match all.next() {
+        None => first,
+        Some(_) => {
+            let is_same_row = |&[_, intx, _, other]: &Record| intx != NONE && (other ^ word) >> 17 == 0;
+            let of_row = (0..at).rev().map(|before| records.at(before)).take_while(is_same_row);
+            let earlier = of_row.filter(|[.., other]| (other ^ word) & 0xffff == 0).count();
+            range.clone().filter(|&i| columns.cells()[i] == cell).nth(earlier).expect("as many are there as here")
+        }
+    };
     use_at(columns, row, range.start, i)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pieces of rows are partitioned as there, but a part's records leave in longer runs, one after the other, for a file without name;
 //! then each part is read once, in order, through the table of live versions. A record is written once and read once.
-//! Memory: 8 bytes a cell (the result), a run a part and piece, a window a worker. Disk: 16 bytes a use.
+//! Memory: 8 bytes a cell (the result), a run a part and piece, a window a worker. Disk: 16 bytes a use and a step.
 //! No size of run, window or piece changes a result.
 
 use super::columns::Columns;

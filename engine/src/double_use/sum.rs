@@ -87,7 +87,7 @@ pub fn summed_in<C: Columns>(
         }
     }
     let confirmed = drawn_key().and_then(|key| multiset::run(columns, &hints, &key, workspace));
-    // A number that is out of bounds is in no entry, of no row and has no exit: nothing that has one is confirmed.
+    // It looks at numbers on its way, and does not confirm any that are out of bounds.
     if confirmed.is_none() {
         check_numbers(columns)?;
     }

@@ -278,3 +278,32 @@ fn the_function_is_aes() {
     let expected = 0x69c4_e0d8_6a7b_0430_d8cd_b780_70b4_c55a_u128.to_be_bytes();
     assert_eq!(whole_aes(&key, bytemuck::must_cast(text)), u128::from_le_bytes(expected));
 }
+
+/// From genesis with no version virgin in the list, entries are of the code of no version.
+#[test]
+fn a_version_that_nobody_has_is_not_taken_for_the_entry() {
+    let mut random = Random(seed(58));
+    let mut columns = TestColumns::new((0, 3, 0), &history(0, 1, false, &mut random), &mut random);
+    columns.foreign.clear();
+    columns.moves = vec![0..1];
+    columns.locations.truncate(1);
+    for write in [false, true] {
+        (columns.cells, columns.intx, columns.prev, columns.next) = (vec![0], vec![u32::MAX], vec![0], vec![0]);
+        columns.write = vec![write];
+        let exit = if write { (0, 0) } else { (u32::MAX, 0) };
+        let mut exits = vec![ExitRow::default(); columns.table.len()];
+        exits[0] = ExitRow { last: 1, version: exit.0, value: exit.1 };
+        let lie = Hints { last: vec![0].into(), exits: exits.into() };
+        assert!(summed(&columns, Some(lie)).is_err());
+        assert!(forward(&columns).is_err());
+    }
+    // Nor is a cell that is none looked up.
+    let mut columns = TestColumns::new((7, 9, 7), &history(7, 1, false, &mut random), &mut random);
+    let past = columns.table.len() as u32;
+    if let Some(cell) = columns.cells.last_mut() {
+        *cell = past;
+        let hints =
+            Hints { last: vec![0; columns.cells.len()].into(), exits: vec![ExitRow::default(); past as usize].into() };
+        assert!(summed(&columns, Some(hints)).is_err());
+    }
+}
