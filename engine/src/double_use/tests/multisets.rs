@@ -285,7 +285,7 @@ fn a_version_that_nobody_has_is_not_taken_for_the_entry() {
     let mut random = Random(seed(58));
     let mut columns = TestColumns::new((0, 3, 0), &history(0, 1, false, &mut random), &mut random);
     columns.foreign.clear();
-    columns.moves = vec![0..1];
+    columns.moves = std::iter::once(0..1).collect();
     columns.locations.truncate(1);
     for write in [false, true] {
         (columns.cells, columns.intx, columns.prev, columns.next) = (vec![0], vec![u32::MAX], vec![0], vec![0]);
