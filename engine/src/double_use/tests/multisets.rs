@@ -3,7 +3,7 @@
 use super::random::{BLOCKS, history};
 use super::sums::is_confirmed;
 use super::{Random, TestColumns, at_speed as run, judge_all, seed};
-use crate::double_use::{Hints, forward, hints, sum, summed};
+use crate::double_use::{Columns as _, Hints, forward, hints, sum, summed};
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::hazmat::{cipher_round, inv_mix_columns};
 use alloy_primitives::{Address, U256};
@@ -283,22 +283,25 @@ fn the_function_is_aes() {
 #[test]
 fn a_version_that_nobody_has_is_not_taken_for_the_entry() {
     let mut random = Random(seed(58));
-    let mut columns = TestColumns::new((0, 3, 0), &history(0, 1, false, &mut random), &mut random);
+    let mut columns = TestColumns::new((0, BLOCKS, 0), &history(0, 1, false, &mut random), &mut random);
+    let (cells, default) = columns.defaults().swap_remove(0);
+    assert_eq!(cells, 0..1);
     columns.foreign.clear();
     columns.moves = std::iter::once(0..1).collect();
     columns.locations.truncate(1);
     for write in [false, true] {
-        (columns.cells, columns.intx, columns.prev, columns.next) = (vec![0], vec![u32::MAX], vec![0], vec![0]);
+        (columns.cells, columns.intx, columns.prev, columns.next) =
+            (vec![0], vec![u32::MAX], vec![default], vec![default]);
         columns.write = vec![write];
-        let exit = if write { (0, 0) } else { (u32::MAX, 0) };
+        let version = if write { 0 } else { u32::MAX };
         let mut exits = vec![ExitRow::default(); columns.table.len()];
-        exits[0] = ExitRow { last: 1, version: exit.0, value: exit.1 };
+        exits[0] = ExitRow { last: 1, version, value: default };
         let lie = Hints { last: vec![0].into(), exits: exits.into() };
         assert!(summed(&columns, Some(lie)).is_err());
         assert!(forward(&columns).is_err());
     }
     // Nor is a cell that is none looked up.
-    let mut columns = TestColumns::new((7, 9, 7), &history(7, 1, false, &mut random), &mut random);
+    let mut columns = TestColumns::new((7, 7 + BLOCKS, 7), &history(7, 1, false, &mut random), &mut random);
     let past = columns.table.len() as u32;
     if let Some(cell) = columns.cells.last_mut() {
         *cell = past;
